@@ -42,7 +42,20 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(
+      name: "CCurl",
+      pkgConfig: "libcurl",
+      providers: [.apt(["libcurl4-openssl-dev"])]
+    ),
     floor("Remote", [system]),
-    tests(of: "Remote"),
+    floor("S3Client", ["Remote", "CCurl", crypto, logging]),
+    .target(
+      name: "TestSupport",
+      dependencies: ["Remote"],
+      path: "Tests/TestSupport",
+      swiftSettings: settings
+    ),
+    tests(of: "Remote", ["TestSupport"]),
+    tests(of: "S3Client", ["Remote", "TestSupport", logging]),
   ]
 )
