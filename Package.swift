@@ -57,5 +57,7 @@ let package = Package(
     ),
     tests(of: "Remote", ["TestSupport"]),
     tests(of: "S3Client", ["Remote", "TestSupport", logging]),
+    floor("SampleOrder"),
+    tests(of: "SampleOrder"),
   ]
 )
