@@ -47,8 +47,10 @@ let package = Package(
       pkgConfig: "libcurl",
       providers: [.apt(["libcurl4-openssl-dev"])]
     ),
+    .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     floor("Remote", [system]),
     floor("S3Client", ["Remote", "CCurl", crypto, logging]),
+    floor("SampleOrder"),
     .target(
       name: "TestSupport",
       dependencies: ["Remote"],
@@ -57,7 +59,6 @@ let package = Package(
     ),
     tests(of: "Remote", ["TestSupport"]),
     tests(of: "S3Client", ["Remote", "TestSupport", logging]),
-    floor("SampleOrder"),
     tests(of: "SampleOrder"),
   ]
 )

@@ -165,29 +165,3 @@ final class ReadQueue: Sendable {
 
   var statistics: StoreStatistics { state.withLock { $0.statistics } }
 }
-
-/// A POSIX semaphore, which threads of our own may wait at.
-final class ReadySignal: Sendable {
-  /// Proof of safety: `sem_post` and `sem_wait` may be called from any thread at once, and the
-  /// memory lives exactly as long as the object.
-  private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>
-
-  init() {
-    semaphore = .allocate(capacity: 1)
-    semaphore.initialize(to: sem_t())
-    sem_init(semaphore, 0, 0)
-  }
-
-  func signal() {
-    sem_post(semaphore)
-  }
-
-  func wait() {
-    while sem_wait(semaphore) != 0, errno == EINTR {}
-  }
-
-  deinit {
-    sem_destroy(semaphore)
-    semaphore.deallocate()
-  }
-}

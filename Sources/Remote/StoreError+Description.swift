@@ -4,6 +4,9 @@ extension StoreError: CustomStringConvertible {
     switch self {
     case .noSuchContainer(let name):
       "\(name) does not exist; check its name, and for a bucket the endpoint and region too"
+    case .missingShards(let first, let missing, let total):
+      "\(missing) of the pattern's \(total) \(total == 1 ? "shard is" : "shards are") not there, "
+        + "first \(first); correct the pattern"
     case .noSuchObject(let key):
       "\(key) was listed and is gone; put it back, or mount again to see the remote as it is now"
     case .objectChanged(let key, let listed, let found):

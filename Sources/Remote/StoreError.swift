@@ -3,6 +3,9 @@ package enum StoreError: Error, Hashable, Sendable {
   /// No such bucket, directory or host path, named as the user would.
   case noSuchContainer(String)
 
+  /// Names of a pattern that are not there, with the first of them.
+  case missingShards(first: String, missingCount: Int, totalCount: Int)
+
   /// The object was listed and is no longer there.
   case noSuchObject(key: ObjectKey)
 

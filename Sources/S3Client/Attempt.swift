@@ -1,0 +1,164 @@
+import CCurl
+import Remote
+
+/// One attempt of a transfer: a libcurl handle, and what libcurl calls back.
+///
+/// Registered with its handle as an unretained context: the loop keeps it until the handle is out
+/// of the multi handle and freed.
+final class Attempt {
+  let transfer: Transfer
+  private(set) var handle: EasyHandle
+  private(set) var isPaused = false
+  private(set) var isHeadComplete = false
+  private(set) var isRejected = false
+  private(set) var isHeadTooLarge = false
+  private(set) var receivedBytes = 0
+  private(set) var speed: SpeedWatch
+  let headDeadline: ContinuousClock.Instant
+  private(set) var lastByteAt: ContinuousClock.Instant
+  private var head: [UInt8] = []
+  private var headBytes = 0
+
+  init?(_ transfer: Transfer, request: HTTPRequest, options: TransferOptions) {
+    guard let handle = EasyHandle() else { return nil }
+    let now = ContinuousClock.now
+    self.transfer = transfer
+    self.handle = handle
+    headDeadline = now + options.headTimeout
+    lastByteAt = now
+    speed = SpeedWatch(
+      window: options.stallTime,
+      leastBytesPerSecond: options.leastBytesPerSecond,
+      startingAt: now
+    )
+    configure(request, options)
+  }
+
+  private func configure(_ request: HTTPRequest, _ options: TransferOptions) {
+    handle.set(CURLOPT_URL, request.url)
+    handle.set(CURLOPT_PROTOCOLS_STR, "http,https")
+    handle.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+    handle.set(CURLOPT_HTTP09_ALLOWED, 0)
+    handle.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+    handle.set(CURLOPT_NOSIGNAL, 1)
+    handle.set(CURLOPT_FOLLOWLOCATION, 0)
+    handle.set(CURLOPT_PATH_AS_IS, 1)
+    handle.set(CURLOPT_TCP_KEEPALIVE, 1)
+    handle.set(CURLOPT_HTTP_CONTENT_DECODING, 0)
+    handle.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+    // fuse-notes, section 7: the best of 16 KiB to 2 MiB in our measurements.
+    handle.set(CURLOPT_BUFFERSIZE, 512 * 1024)
+    handle.set(CURLOPT_CONNECTTIMEOUT_MS, options.connectTimeout.wholeMilliseconds)
+    if request.method == .head { handle.set(CURLOPT_NOBODY, 1) }
+    handle.set(
+      headers: request.headers.map { "\($0.name): \($0.value)" }
+        + ["User-Agent: wdsfs", "Accept-Encoding: identity", "Accept:"]
+    )
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    handle.set(CURLOPT_PRIVATE, context)
+    handle.set(CURLOPT_HEADERDATA, context)
+    handle.set(CURLOPT_WRITEDATA, context)
+    handle.set(CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
+      guard let context, let bytes else { return 0 }
+      let attempt = Unmanaged<Attempt>.fromOpaque(context).takeUnretainedValue()
+      let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
+      return attempt.receive(headerLine: line) ? line.count : 0
+    }
+    handle.set(CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
+      guard let context, let bytes else { return 0 }
+      let attempt = Unmanaged<Attempt>.fromOpaque(context).takeUnretainedValue()
+      return attempt.receive(body: UnsafeRawBufferPointer(start: bytes, count: size * count))
+    }
+  }
+
+  // MARK: - What libcurl calls
+
+  private func receive(headerLine line: UnsafeRawBufferPointer) -> Bool {
+    headBytes += line.count
+    guard headBytes <= ReplyHead.maxBytes else {
+      isHeadTooLarge = true
+      return false
+    }
+    // What follows the body of a chunked reply.
+    if isHeadComplete { return true }
+    if line.starts(with: "HTTP/".utf8) { head.removeAll(keepingCapacity: true) }
+    head.append(contentsOf: line)
+    guard line.count <= 2, line.allSatisfy({ $0 == 13 || $0 == 10 }) else { return true }
+    guard let reply = ReplyHead(head) else {
+      isHeadTooLarge = true
+      return false
+    }
+    if reply.status < 200 { return true }
+    isHeadComplete = true
+    speed.restart(at: .now)
+    isRejected = !transfer.exchange.received(head: reply)
+    return !isRejected
+  }
+
+  private func receive(body: UnsafeRawBufferPointer) -> Int {
+    if isRejected { return 0 }
+    switch transfer.exchange.received(body: body) {
+    case .more:
+      receivedBytes += body.count
+      speed.received(body.count)
+      lastByteAt = .now
+      return body.count
+    case .pause:
+      isPaused = true
+      return Int(CURL_WRITEFUNC_PAUSE)
+    case .stop:
+      isRejected = true
+      return 0
+    }
+  }
+
+  // MARK: - What the loop asks
+
+  /// Lets a paused body go on. Calls `curl_easy_pause`, which may call back at once.
+  func resume() {
+    guard isPaused else { return }
+    isPaused = false
+    speed.restart(at: .now)
+    curl_easy_pause(handle.raw, CURLPAUSE_CONT)
+  }
+
+  /// What has taken too long, if anything.
+  func overdue(at now: ContinuousClock.Instant) -> AttemptEnd? {
+    if isPaused { return nil }
+    if !isHeadComplete { return now >= headDeadline ? .stalled("no reply in time") : nil }
+    return speed.isTooSlow(at: now) ? .stalled("the body stalled") : nil
+  }
+
+  /// How the attempt ended, by libcurl's result.
+  func end(_ result: CURLcode) -> AttemptEnd {
+    if isHeadTooLarge { return .malformed("a reply's head that is too large or no HTTP") }
+    if isRejected { return .rejected }
+    let text = handle.failure.isEmpty ? String(cString: curl_easy_strerror(result)) : handle.failure
+    switch result {
+    case CURLE_OK: return .completed
+    case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT,
+      CURLE_INTERFACE_FAILED, CURLE_SSL_CONNECT_ERROR:
+      return .noConnection(text)
+    case CURLE_OPERATION_TIMEDOUT:
+      return isHeadComplete ? .stalled(text) : .noConnection(text)
+    case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE,
+      CURLE_SSL_ISSUER_ERROR, CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_CIPHER:
+      return .untrusted(text)
+    case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_BAD_CONTENT_ENCODING:
+      return .malformed(text)
+    default: return .broken(text)
+    }
+  }
+}
+
+extension Duration {
+  /// Rounded up, at least 1.
+  var wholeMilliseconds: Int {
+    let (seconds, attoseconds) = components
+    return max(1, Int(min(seconds, 1 << 31)) * 1000 + Int((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000))
+  }
+
+  var inSeconds: Double {
+    Double(components.seconds) + Double(components.attoseconds) * 1e-18
+  }
+}

@@ -1,0 +1,67 @@
+import Remote
+
+/// One request with all its attempts, as the loop drives it: on the loop's thread only.
+protocol Exchange: AnyObject {
+  /// For messages, for example `bytes 0..<512 of s3://bucket/key`.
+  var what: String { get }
+
+  /// The wanted bytes so far, over all attempts.
+  var usefulBytes: Int64 { get }
+
+  /// Makes the next attempt's request; nil where nothing is left to ask for and all is answered.
+  func begin() throws(StoreError) -> HTTPRequest?
+
+  /// A reply's head is there, whole; false ends the attempt.
+  func received(head: ReplyHead) -> Bool
+
+  /// The next bytes of the body, valid during the call only; nothing is allocated for them.
+  func received(body: UnsafeRawBufferPointer) -> ReceiverVerdict
+
+  /// The attempt is over; says what follows.
+  func ended(_ end: AttemptEnd) -> AttemptOutcome
+
+  /// No further attempt: the exchange answers whom it owes an answer, once.
+  func finish(_ failure: StoreError)
+}
+
+/// How an attempt ended, as the transport saw it.
+enum AttemptEnd {
+  /// The reply came whole.
+  case completed
+
+  /// The exchange itself said so.
+  case rejected
+
+  /// Connection broken, in the head or the body.
+  case broken(String)
+
+  /// Too slow, or no head in time.
+  case stalled(String)
+
+  /// No connection: DNS, refused, no route.
+  case noConnection(String)
+
+  /// The peer is not who it should be, or TLS is impossible.
+  case untrusted(String)
+
+  /// No HTTP, or more head than is allowed.
+  case malformed(String)
+}
+
+/// What follows an attempt.
+enum AttemptOutcome {
+  /// Answered.
+  case finished
+
+  /// Nothing is left to ask for, but the receiver pauses: `ended` is asked again once it goes on.
+  case parked
+
+  /// At once and outside of the retry budget, as after a redirect; the exchange bounds these.
+  case again
+
+  /// To be retried, if the policy allows it.
+  case failed(RetryCause, retryAfter: Duration?, detail: String)
+
+  /// No retry helps.
+  case hopeless(StoreError)
+}

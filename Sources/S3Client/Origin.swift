@@ -1,0 +1,120 @@
+import Remote
+
+/// What differs between an S3 endpoint and a plain web server.
+protocol Origin: AnyObject, Sendable {
+  /// For messages.
+  var endpointName: String { get }
+
+  /// Makes a request, signed where requests are.
+  ///
+  /// - Parameters:
+  ///   - target: What is asked for.
+  ///   - redirect: Where a reply sent us; nil: the usual place.
+  func request(
+    for target: RequestTarget,
+    at redirect: WebURL?
+  ) throws(StoreError) -> HTTPRequest
+
+  /// Says what follows a reply that is neither data nor a redirect.
+  func verdict(on reply: FailedReply, to target: RequestTarget) -> ReplyVerdict
+
+  /// Whether a redirect may be followed, the n-th of a request (from 1).
+  func mayFollow(_ redirect: WebURL, number: Int) -> Bool
+}
+
+/// A reply without the data that was asked for.
+struct FailedReply {
+  let head: ReplyHead
+
+  /// At most 64 KiB of it.
+  let body: [UInt8]
+}
+
+/// What a reply without data means.
+enum ReplyVerdict {
+  case failed(RetryCause, detail: String)
+  case hopeless(StoreError)
+
+  /// The origin has learnt how to ask better, for example in another region.
+  case again
+}
+
+/// The place where one request's attempts go: the origin's own, or where redirects lead.
+struct RequestRoute {
+  /// Redirects aside: how often an origin may learn something new for one request.
+  private static let maxLessons = 3
+
+  private let origin: any Origin
+  private var redirect: WebURL?
+  private var redirects = 0
+  private var lessons = 0
+  private var lastURL = ""
+
+  init(_ origin: any Origin) {
+    self.origin = origin
+  }
+
+  mutating func request(for target: RequestTarget) throws(StoreError) -> HTTPRequest {
+    let request = try origin.request(for: target, at: redirect)
+    lastURL = request.url
+    return request
+  }
+
+  /// Starts from the origin's own place again, as for a new attempt after a failure.
+  mutating func reset() {
+    redirect = nil
+  }
+
+  mutating func outcome(of reply: FailedReply, to target: RequestTarget) -> AttemptOutcome {
+    if [301, 302, 303, 307, 308].contains(reply.head.status),
+      reply.head["x-amz-bucket-region"] == nil, let location = reply.head["location"]
+    {
+      return follow(location, target)
+    }
+    switch origin.verdict(on: reply, to: target) {
+    case .failed(let cause, let detail):
+      reset()
+      return .failed(cause, retryAfter: reply.head.retryAfter, detail: detail)
+    case .hopeless(let error): return .hopeless(error)
+    case .again:
+      lessons += 1
+      reset()
+      return lessons <= Self.maxLessons
+        ? .again
+        : .hopeless(
+          .refused(what: target.what, code: "HTTP \(reply.head.status)", detail: "again and again")
+        )
+    }
+  }
+
+  private mutating func follow(_ location: String, _ target: RequestTarget) -> AttemptOutcome {
+    redirects += 1
+    guard let url = WebURL(lastURL)?.resolving(location),
+      origin.mayFollow(url, number: redirects)
+    else {
+      let host = WebURL(lastURL)?.resolving(location)?.server.authority ?? "nowhere"
+      return .hopeless(
+        .refused(
+          what: target.what,
+          code: "redirect refused",
+          detail: "the server sends us on to \(PrintableName.text(host.utf8))"
+        )
+      )
+    }
+    redirect = url
+    return .again
+  }
+}
+
+extension WebURL {
+  /// The URL that a Location header means.
+  func resolving(_ location: String) -> WebURL? {
+    if let absolute = WebURL(location) { return absolute }
+    if location.hasPrefix("//") {
+      return WebURL((server.isSecure ? "https:" : "http:") + location)
+    }
+    if location.hasPrefix("/") { return WebURL(server.origin + location) }
+    guard !location.contains("://"), let slash = path.lastIndex(of: "/") else { return nil }
+    return WebURL(server.origin + path[...slash] + location)
+  }
+}

@@ -1,0 +1,307 @@
+import Remote
+
+/// A range GET with all its attempts: holds every reply to what was listed and asked for, and goes
+/// on where a reply broke.
+final class RangeFetch: Exchange {
+  /// FAULTS.md, S8: how far into an object we read to cut a range out of a whole reply.
+  static let maxCutBytes: Int64 = 8 * 1024 * 1024
+
+  /// FAULTS.md, S2.
+  private static let maxErrorBytes = 64 * 1024
+
+  private enum Reply {
+    case none
+
+    /// Bytes of the object, once `skip` bytes are passed over, up to `end`.
+    ///
+    /// `isCut`: more than the wanted follows, and is not waited for. `isOpenEnded`: only the end of
+    /// the reply shows that no byte too many follows.
+    case data(skip: Int64, end: Int64, isCut: Bool, isOpenEnded: Bool)
+    case failure(ReplyHead)
+  }
+
+  let what: String
+  private let wanted: RangeRequest
+  private let receiver: any RangeReceiver
+  private var route: RequestRoute
+  private let endpointName: String
+  private var reply = Reply.none
+  private var errorBody: [UInt8] = []
+  private var outcome: AttemptOutcome?
+
+  /// The next byte to hand over.
+  private var position: Int64
+
+  /// The last byte of an open-ended reply, until the reply has ended.
+  private var heldByte: UInt8?
+
+  init(_ request: RangeRequest, into receiver: any RangeReceiver, from origin: any Origin, container: String) {
+    wanted = request
+    self.receiver = receiver
+    route = RequestRoute(origin)
+    endpointName = origin.endpointName
+    position = request.range.lowerBound
+    what =
+      "bytes \(request.range.lowerBound)..<\(request.range.upperBound) of "
+      + "\(container)/\(request.object.key)"
+  }
+
+  var usefulBytes: Int64 { position - wanted.range.lowerBound }
+
+  private var object: ObjectInfo { wanted.object }
+  private var end: Int64 { wanted.range.upperBound }
+
+  // MARK: - An attempt
+
+  func begin() throws(StoreError) -> HTTPRequest? {
+    reply = .none
+    outcome = nil
+    heldByte = nil
+    errorBody = []
+    guard position < end else {
+      receiver.finish(.success(()))
+      return nil
+    }
+    let isWhole = position == 0 && end == object.sizeBytes
+    return try route.request(
+      for: RequestTarget(
+        key: object.key,
+        range: !object.acceptsRanges || isWhole ? nil : position..<end,
+        eTag: EntityTag(object.eTag).isStrong ? object.eTag : nil,
+        what: what
+      )
+    )
+  }
+
+  func received(head: ReplyHead) -> Bool {
+    switch head.status {
+    case 200, 206:
+      do throws(Refusal) {
+        reply = try accept(head)
+        return true
+      } catch {
+        outcome = error.outcome
+        return false
+      }
+    case 412, 416:
+      outcome = .hopeless(changed(found: "HTTP \(head.status)"))
+      return false
+    case 204..<300:
+      outcome = .failed(.badReply, retryAfter: nil, detail: "HTTP \(head.status)")
+      return false
+    default:
+      reply = .failure(head)
+      return true
+    }
+  }
+
+  func received(body: UnsafeRawBufferPointer) -> ReceiverVerdict {
+    switch reply {
+    case .none: return .stop
+    case .failure:
+      errorBody.append(contentsOf: body.prefix(Self.maxErrorBytes - errorBody.count))
+      return errorBody.count < Self.maxErrorBytes ? .more : .stop
+    case .data(let skip, let replyEnd, let isCut, let isOpenEnded):
+      let passed = Int(min(skip, Int64(body.count)))
+      if passed > 0 {
+        reply = .data(
+          skip: skip - Int64(passed),
+          end: replyEnd,
+          isCut: isCut,
+          isOpenEnded: isOpenEnded
+        )
+      }
+      let rest = UnsafeRawBufferPointer(rebasing: body[passed...])
+      if rest.isEmpty { return .more }
+      let verdict = hand(rest, upTo: replyEnd, isCut: isCut, isOpenEnded: isOpenEnded)
+      if verdict == .pause, passed > 0 {
+        // The whole block comes again.
+        reply = .data(skip: skip, end: replyEnd, isCut: isCut, isOpenEnded: isOpenEnded)
+      }
+      return verdict
+    }
+  }
+
+  private func hand(
+    _ bytes: UnsafeRawBufferPointer,
+    upTo replyEnd: Int64,
+    isCut: Bool,
+    isOpenEnded: Bool
+  ) -> ReceiverVerdict {
+    let left = replyEnd - position
+    guard Int64(bytes.count) <= left || isCut, heldByte == nil else {
+      outcome = .failed(.badReply, retryAfter: nil, detail: "more bytes than were asked for")
+      return .stop
+    }
+    var count = Int(min(left, Int64(bytes.count)))
+    let isLast = Int64(count) == left
+    let holdsBack = isLast && isOpenEnded && !isCut
+    if holdsBack { count -= 1 }
+    if count > 0 {
+      switch receiver.receive(UnsafeRawBufferPointer(rebasing: bytes[..<count])) {
+      case .more: position += Int64(count)
+      case .pause: return .pause
+      case .stop:
+        outcome = .hopeless(.cancelled)
+        return .stop
+      }
+    }
+    if holdsBack { heldByte = bytes[count] }
+    // What follows is not wanted: the connection is dropped.
+    return isCut && isLast ? .stop : .more
+  }
+
+  func ended(_ end: AttemptEnd) -> AttemptOutcome {
+    if let outcome { return outcome }
+    switch (end, reply) {
+    case (.completed, .data(_, let replyEnd, _, _)):
+      return completed(replyEnd)
+    case (.rejected, .data) where position == self.end:
+      return finished()
+    case (.completed, .failure(let head)), (.rejected, .failure(let head)),
+      (.broken, .failure(let head)), (.stalled, .failure(let head)):
+      return route.outcome(
+        of: FailedReply(head: head, body: errorBody),
+        to: RequestTarget(key: object.key, what: what)
+      )
+    case (.completed, .none), (.rejected, _):
+      return .failed(.badReply, retryAfter: nil, detail: "no usable reply")
+    case (.broken(let text), _): return .failed(.reset, retryAfter: nil, detail: text)
+    case (.stalled(let text), _): return .failed(.transient, retryAfter: nil, detail: text)
+    case (.noConnection(let text), _): return .failed(.transient, retryAfter: nil, detail: text)
+    case (.untrusted(let text), _):
+      return .hopeless(.unreachable(endpoint: endpointName, detail: text))
+    case (.malformed(let text), _): return .failed(.badReply, retryAfter: nil, detail: text)
+    }
+  }
+
+  private func completed(_ replyEnd: Int64) -> AttemptOutcome {
+    if let byte = heldByte {
+      switch withUnsafeBytes(of: byte, { receiver.receive($0) }) {
+      case .more:
+        heldByte = nil
+        position += 1
+      case .pause: return .parked
+      case .stop: return .hopeless(.cancelled)
+      }
+    }
+    if position == end { return finished() }
+    // An honest reply with a part of the range: the rest is asked for (FAULTS.md, S11).
+    if position == replyEnd { return .again }
+    return .failed(.reset, retryAfter: nil, detail: "the body ended early")
+  }
+
+  private func finished() -> AttemptOutcome {
+    receiver.finish(.success(()))
+    return .finished
+  }
+
+  func finish(_ failure: StoreError) {
+    receiver.finish(.failure(failure))
+  }
+}
+
+// MARK: - Holding a reply to its word
+
+extension RangeFetch {
+  private struct Refusal: Error {
+    let outcome: AttemptOutcome
+
+    static func badReply(_ detail: String) -> Refusal {
+      Refusal(outcome: .failed(.badReply, retryAfter: nil, detail: detail))
+    }
+  }
+
+  /// Says what a reply's body will be, or why it is not taken.
+  private func accept(_ head: ReplyHead) throws(Refusal) -> Reply {
+    if let encoding = head["content-encoding"], encoding.lowercased() != "identity", !encoding.isEmpty {
+      throw .badReply("an encoded body (\(PrintableName.text(encoding.utf8)))")
+    }
+    if head["content-type"]?.lowercased().hasPrefix("multipart/") ?? false {
+      throw .badReply("a body of several parts")
+    }
+    let isSame = try checkTag(head)
+    let length: Int64?
+    do throws(MalformedHead) {
+      length = try head.contentLength()
+    } catch {
+      throw .badReply(error.detail)
+    }
+    if let text = head["content-range"] {
+      return try accept(range: text, length, isSame: isSame)
+    }
+    guard head.status == 200 else { throw .badReply("a part without Content-Range") }
+    if let length, length != object.sizeBytes { throw otherSize(length, isSame: isSame) }
+    guard position == 0 || !object.acceptsRanges || wanted.range.lowerBound <= Self.maxCutBytes else {
+      throw Refusal(outcome: .hopeless(.rangesUnsupported(key: object.key)))
+    }
+    return .data(
+      skip: position,
+      end: end,
+      isCut: end < object.sizeBytes,
+      isOpenEnded: length == nil
+    )
+  }
+
+  private func accept(
+    range text: String,
+    _ length: Int64?,
+    isSame: Bool
+  ) throws(Refusal) -> Reply {
+    guard let found = ContentRange(text) else {
+      throw .badReply("Content-Range '\(PrintableName.text(text.utf8))'")
+    }
+    if let total = found.total, total != object.sizeBytes { throw otherSize(total, isSame: isSame) }
+    guard found.range.lowerBound == position, found.range.upperBound <= end else {
+      throw .badReply(
+        "bytes \(found.range.lowerBound)..<\(found.range.upperBound) instead of \(position)..<\(end)"
+      )
+    }
+    if let length, length != Int64(found.range.count) {
+      throw .badReply("Content-Length \(length) for \(found.range.count) bytes")
+    }
+    return .data(
+      skip: 0,
+      end: found.range.upperBound,
+      isCut: false,
+      isOpenEnded: length == nil
+    )
+  }
+
+  /// Compares ETags; without one in the reply, the times of change.
+  ///
+  /// - Returns: Whether the reply has vouched for being the listed object.
+  private func checkTag(_ head: ReplyHead) throws(Refusal) -> Bool {
+    let listed = EntityTag(object.eTag)
+    if let text = head["etag"], !text.isEmpty, !listed.isMade, !object.eTag.isEmpty {
+      guard EntityTag(text).value == listed.value else {
+        throw Refusal(outcome: .hopeless(changed(found: PrintableName.text(text.utf8))))
+      }
+      return true
+    }
+    if object.modifiedSeconds != 0, let text = head["last-modified"],
+      let found = CalendarTime(httpDate: text)
+    {
+      guard found.seconds == object.modifiedSeconds else {
+        throw Refusal(outcome: .hopeless(changed(found: "changed " + text)))
+      }
+      return true
+    }
+    return false
+  }
+
+  /// Another size under the same ETag is a server's slip; else it is another object.
+  private func otherSize(_ size: Int64, isSame: Bool) -> Refusal {
+    isSame
+      ? .badReply("a size of \(size) bytes instead of \(object.sizeBytes)")
+      : Refusal(outcome: .hopeless(changed(found: "\(size) bytes")))
+  }
+
+  private func changed(found: String) -> StoreError {
+    .objectChanged(
+      key: object.key,
+      listed: object.eTag.isEmpty ? "\(object.sizeBytes) bytes" : object.eTag,
+      found: found
+    )
+  }
+}

@@ -1,0 +1,106 @@
+import Remote
+
+/// What the user may say of an S3 remote; what is not said comes from the profile and the
+/// environment.
+package struct S3Options: Sendable {
+  package enum Addressing: Hashable, Sendable {
+    /// Path style at an endpoint of one's own, and for names that no host can have.
+    case automatic
+    case path
+    case virtualHost
+  }
+
+  package var endpointURL: String?
+  package var region: String?
+  package var profile: String?
+  package var signsRequests = true
+  package var addressing = Addressing.automatic
+  package var transfers = TransferOptions()
+
+  /// How long a listing may go without a good page; before the mount answers no deadline is longer.
+  package var listTimeout: Duration = .seconds(10)
+
+  /// Stands in for the process's own environment.
+  package var environment: [String: String]
+
+  package init(environment: [String: String]) {
+    self.environment = environment
+  }
+}
+
+/// Where an S3 remote's requests go, and who signs them.
+struct S3Settings: Sendable {
+  /// Nil: AWS, whose host follows the region.
+  let endpoint: ServerAddress?
+  let region: String
+  let usesPathStyle: Bool
+  let credentials: CredentialChain
+
+  /// Reads options, profile and environment, in the order of the AWS tools.
+  ///
+  /// - Throws: `StoreError.invalid` for an endpoint that is none, `.credentials` for everything
+  ///   about profiles, files and keys.
+  init(bucket: String, options: S3Options) throws(StoreError) {
+    let environment = options.environment
+    let profile: ProfileSettings? =
+      options.signsRequests || options.profile != nil
+      ? try ProfileSettings(profile: options.profile, environment: environment) : nil
+    let endpointURL =
+      options.endpointURL ?? environment.filled("AWS_ENDPOINT_URL_S3")
+      ?? environment.filled("AWS_ENDPOINT_URL") ?? profile?["s3.endpoint_url"]
+      ?? profile?["endpoint_url"]
+    if let endpointURL {
+      endpoint = try ServerAddress(endpoint: endpointURL)
+    } else {
+      endpoint = nil
+    }
+    region =
+      options.region ?? environment.filled("AWS_REGION") ?? environment.filled("AWS_DEFAULT_REGION")
+      ?? profile?["region"] ?? "us-east-1"
+    guard S3Settings.isRegion(region) else {
+      throw .invalid(
+        "the region '\(PrintableName.text(region.utf8))' makes no sense; one is, for example, "
+          + "us-east-1"
+      )
+    }
+    usesPathStyle = Self.usesPathStyle(bucket, endpoint, options, profile)
+    if options.signsRequests, let profile {
+      let environmentFirst: [any CredentialSource] =
+        options.profile == nil ? [EnvironmentSource(environment)] : []
+      credentials = try CredentialChain(environmentFirst + [ProfileKeysSource(profile)])
+    } else {
+      credentials = CredentialChain()
+    }
+  }
+
+  /// Whether a name may become part of a host.
+  static func isRegion(_ region: String) -> Bool {
+    !region.isEmpty && region.utf8.count <= 64
+      && region.utf8.allSatisfy { byte in
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+          || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+          || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+          || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+      }
+  }
+
+  private static func usesPathStyle(
+    _ bucket: String,
+    _ endpoint: ServerAddress?,
+    _ options: S3Options,
+    _ profile: ProfileSettings?
+  ) -> Bool {
+    switch options.addressing {
+    case .path: return true
+    case .virtualHost: return false
+    case .automatic:
+      if profile?["s3.addressing_style"] == "path" { return true }
+      if profile?["s3.addressing_style"] == "virtual" { return false }
+      let isHostLabel = bucket.utf8.allSatisfy { byte in
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+          || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: "-")
+      }
+      return endpoint != nil || !isHostLabel || bucket.utf8.count > 63
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import Remote
+import Synchronization
+
+/// An S3 endpoint: signs requests, learns the bucket's region, and knows S3's errors.
+final class S3Origin: Origin {
+  let bucket: String
+  private let settings: S3Settings
+  private let signature = RequestSignature()
+  private let region: Mutex<Region>
+
+  private struct Region {
+    var name: String
+    var isLearnt = false
+  }
+
+  init(bucket: String, settings: S3Settings) {
+    self.bucket = bucket
+    self.settings = settings
+    region = Mutex(Region(name: settings.region))
+  }
+
+  var endpointName: String { server.origin }
+
+  /// Names the store in caches, whatever the region's host.
+  var identity: String {
+    let place = settings.endpoint.map { $0.origin + $0.basePath } ?? "amazonaws.com"
+    return "s3:\(place)/\(bucket)"
+  }
+
+  private var server: ServerAddress {
+    if let endpoint = settings.endpoint { return endpoint }
+    let region = region.withLock { $0.name }
+    let domain = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
+    return ServerAddress(isSecure: true, host: "s3.\(region).\(domain)")
+  }
+
+  // MARK: - Requests
+
+  func request(
+    for target: RequestTarget,
+    at redirect: WebURL?
+  ) throws(StoreError) -> HTTPRequest {
+    var server = redirect?.server ?? self.server
+    var path = redirect?.path ?? server.basePath
+    if redirect == nil {
+      if settings.usesPathStyle {
+        path += "/" + PercentEncoding.encoded(bucket.utf8, keepingSlash: false)
+      } else {
+        server.host = "\(bucket).\(server.host)"
+      }
+      path += "/" + PercentEncoding.encoded(target.key?.bytes ?? [], keepingSlash: true)
+    }
+    let query = redirect.map { $0.query ?? "" } ?? Self.encoded(target.query)
+    var signed: [(name: String, value: String)] = []
+    // The one place where an end is inclusive.
+    if let range = target.range {
+      signed.append(("range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"))
+    }
+    var headers = signed + [("host", server.authority)]
+    if let eTag = target.eTag { headers.append(("if-match", eTag)) }
+    if let credentials = settings.credentials.current {
+      var input = RequestSignature.Input(host: server.authority, path: path)
+      input.method = target.method == .head ? "HEAD" : "GET"
+      input.query = redirect == nil ? query : Self.canonical(query)
+      input.headers = signed
+      headers += signature.headers(
+        for: input,
+        credentials: credentials,
+        region: region.withLock { $0.name },
+        at: .now
+      )
+    }
+    let url = server.origin + path + (query.isEmpty ? "" : "?" + query)
+    return HTTPRequest(method: target.method, url: url, headers: headers)
+  }
+
+  private static func encoded(_ query: [(name: String, value: String)]) -> String {
+    query.map { item in
+      PercentEncoding.encoded(item.name.utf8, keepingSlash: false) + "="
+        + PercentEncoding.encoded(item.value.utf8, keepingSlash: false)
+    }
+    .sorted().joined(separator: "&")
+  }
+
+  /// A query of the server's, as it is signed: sorted, each name with its `=`.
+  private static func canonical(_ query: String) -> String {
+    query.split(separator: "&").map { $0.contains("=") ? String($0) : $0 + "=" }.sorted()
+      .joined(separator: "&")
+  }
+
+  /// Never to another owner's host, since the request goes out signed; never from https to http.
+  func mayFollow(_ redirect: WebURL, number: Int) -> Bool {
+    let home = server
+    guard number <= 2, redirect.server.isSecure || !home.isSecure else { return false }
+    if redirect.server.host == home.host {
+      return redirect.server.port == home.port || redirect.server.isSecure && redirect.server.port == 443
+    }
+    guard redirect.server.port == home.port, !home.isAddress else { return false }
+    // A subdomain of the endpoint, or its neighbour: the parent must still be somebody's own.
+    let parent = home.host.split(separator: ".").dropFirst()
+    let domain =
+      home.host.hasSuffix(".amazonaws.com")
+      ? "amazonaws.com" : parent.count >= 3 ? parent.joined(separator: ".") : home.host
+    return redirect.server.host.hasSuffix("." + domain)
+  }
+
+  // MARK: - Errors
+
+  func verdict(on reply: FailedReply, to target: RequestTarget) -> ReplyVerdict {
+    let error = ErrorBody(reply.body)
+    let status = reply.head.status
+    let code = error.code.isEmpty ? "HTTP \(status)" : error.code
+    let detail = error.code.isEmpty ? code : "HTTP \(status) \(code)"
+    if let hint = reply.head["x-amz-bucket-region"] ?? error.region,
+      status == 301 || status == 307 || status == 400, let verdict = learn(hint)
+    {
+      return verdict
+    }
+    if status == 429 || Self.isThrottling(error.code) { return .failed(.throttled, detail: detail) }
+    if [500, 502, 503, 504, 408].contains(status) || error.code == "RequestTimeout" {
+      return .failed(.transient, detail: detail)
+    }
+    switch error.code {
+    case "NoSuchBucket": return .hopeless(noSuchBucket)
+    case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
+      "TokenRefreshRequired", "AuthorizationHeaderMalformed", "RequestTimeTooSkewed":
+      return .hopeless(.credentials(credentialsText(code, error.message)))
+    default: break
+    }
+    if status == 404 {
+      guard let key = target.key else { return .hopeless(noSuchBucket) }
+      return .hopeless(.noSuchObject(key: key))
+    }
+    return .hopeless(.refused(what: target.what, code: code, detail: error.message))
+  }
+
+  private static func isThrottling(_ code: String) -> Bool {
+    code.hasPrefix("Throttl") || code.hasPrefix("TooManyRequests")
+      || ["SlowDown", "RequestThrottled", "RequestLimitExceeded", "BandwidthLimitExceeded"]
+        .contains(code)
+  }
+
+  private var noSuchBucket: StoreError {
+    .noSuchContainer("the bucket \(bucket) at \(endpointName)")
+  }
+
+  private func credentialsText(_ code: String, _ message: String) -> String {
+    let source = settings.credentials.current?.source ?? "no source"
+    let help =
+      switch code {
+      case "RequestTimeTooSkewed": "set this machine's clock"
+      case "ExpiredToken", "TokenRefreshRequired": "get new ones and mount again"
+      default: "check the keys and the region"
+      }
+    return "\(endpointName) does not accept the credentials of \(source): \(code)"
+      + (message.isEmpty ? "" : " (\(message))") + "; \(help)"
+  }
+
+  /// Takes over the bucket's region, once; nil where that has been tried, or makes no sense.
+  private func learn(_ hint: String) -> ReplyVerdict? {
+    guard S3Settings.isRegion(hint) else { return nil }
+    return region.withLock { region in
+      // Another request has learnt it already, and this one was still on its way.
+      if region.isLearnt { return region.name == hint ? .again : nil }
+      guard region.name != hint else { return nil }
+      region = Region(name: hint, isLearnt: true)
+      return .again
+    }
+  }
+}

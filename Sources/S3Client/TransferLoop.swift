@@ -1,0 +1,117 @@
+import CCurl
+import Logging
+import Remote
+import Synchronization
+
+/// The thread that owns libcurl's handles; others queue work and wake it.
+final class TransferLoop: Sendable {
+  enum Command: Sendable {
+    case start(Transfer)
+    case cancel(Transfer)
+    case resume(Transfer)
+    case raise(Transfer)
+  }
+
+  /// Proof of safety of the pointer: `curl_multi_wakeup` may be called from any thread, and only
+  /// under the lock while it is set; the loop's thread takes it out before it frees it.
+  private struct Mailbox: @unchecked Sendable {
+    var commands: [Command] = []
+    var multi: UnsafeMutableRawPointer?
+    var isShutDown = false
+  }
+
+  private let mailbox = Mutex(Mailbox())
+  private let counters = Mutex(StoreStatistics())
+  let options: TransferOptions
+
+  /// Starts the thread.
+  ///
+  /// - Parameters:
+  ///   - options: Limits and retries.
+  ///   - endpoint: For messages.
+  ///   - generator: Makes the jitter of the delays.
+  ///   - logger: Gets the events; no secret ever.
+  init(
+    options: TransferOptions,
+    endpoint: String,
+    generator: any RandomNumberGenerator & Sendable,
+    logger: Logger
+  ) {
+    self.options = options
+    _ = TransferLoop.globalSetUp
+    let multi = curl_multi_init()
+    guard let multi else { preconditionFailure("curl_multi_init gave no handle") }
+    mailbox.withLock { $0.multi = multi }
+    let handle = MultiPointer(raw: multi)
+    WorkerThread.start(name: "wdsfs-net") { [self] in
+      let scheduler = TransferScheduler(
+        loop: self,
+        multi: handle.raw,
+        endpoint: endpoint,
+        generator: generator,
+        log: EventLog(logger)
+      )
+      scheduler.run()
+      mailbox.withLock { $0.multi = nil }
+      curl_multi_cleanup(handle.raw)
+    }
+  }
+
+  /// Queues an exchange; it is answered on the loop's thread.
+  ///
+  /// - Parameters:
+  ///   - exchange: Handed over: the caller does not touch it any more.
+  ///   - priority: Readers go first.
+  ///   - deadline: When it ends, whatever came.
+  func start(
+    _ exchange: sending any Exchange,
+    priority: FetchPriority,
+    deadline: ContinuousClock.Instant? = nil
+  ) -> any FetchTicket {
+    let transfer = Transfer(exchange, priority: priority, deadline: deadline, loop: self)
+    if !send(.start(transfer)) { transfer.exchange.finish(.cancelled) }
+    return transfer
+  }
+
+  /// False where the loop has been shut down.
+  @discardableResult
+  func send(_ command: Command) -> Bool {
+    mailbox.withLock { mailbox in
+      guard !mailbox.isShutDown else { return false }
+      mailbox.commands.append(command)
+      if let multi = mailbox.multi { curl_multi_wakeup(multi) }
+      return true
+    }
+  }
+
+  /// Ends the thread; what is under way is answered with `StoreError.cancelled`.
+  func shutDown() {
+    mailbox.withLock { mailbox in
+      mailbox.isShutDown = true
+      if let multi = mailbox.multi { curl_multi_wakeup(multi) }
+    }
+  }
+
+  /// The commands since the last call; nil at the end, after the last of them.
+  func takeCommands() -> [Command]? {
+    mailbox.withLock { mailbox in
+      guard !mailbox.commands.isEmpty else { return mailbox.isShutDown ? nil : [] }
+      defer { mailbox.commands = [] }
+      return mailbox.commands
+    }
+  }
+
+  var statistics: StoreStatistics { counters.withLock { $0 } }
+
+  func count(_ change: (inout StoreStatistics) -> Void) {
+    counters.withLock { change(&$0) }
+  }
+
+  private struct MultiPointer: @unchecked Sendable {
+    // Proof of safety: handed to the loop's thread, which alone uses it from then on.
+    let raw: UnsafeMutableRawPointer
+  }
+
+  /// Before any thread of ours uses libcurl.
+  private static let globalSetUp = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+}

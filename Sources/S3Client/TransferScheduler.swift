@@ -1,0 +1,349 @@
+import CCurl
+import Logging
+import Remote
+
+/// The loop's own side: which transfer goes next, and what happens when one ends.
+///
+/// Lives on the loop's thread alone.
+final class TransferScheduler {
+  /// How often slow transfers are looked for while some are in flight.
+  private static let maxTick: Duration = .milliseconds(250)
+
+  private unowned let loop: TransferLoop
+  private let multi: UnsafeMutableRawPointer
+  private let options: TransferOptions
+  private let endpoint: String
+  private var generator: any RandomNumberGenerator
+  private var log: EventLog
+
+  /// In the order they came; those in front that are gone are taken out in bulk.
+  private var readers = TransferQueue()
+  private var readAhead = TransferQueue()
+  private var delayed: [Transfer] = []
+  private var inFlight: [ObjectIdentifier: Attempt] = [:]
+  private var quota = RetryQuota()
+  private var limit: InFlightLimit
+  private var nextCheck = ContinuousClock.now
+
+  init(
+    loop: TransferLoop,
+    multi: UnsafeMutableRawPointer,
+    endpoint: String,
+    generator: any RandomNumberGenerator,
+    log: EventLog
+  ) {
+    self.loop = loop
+    self.multi = multi
+    self.endpoint = endpoint
+    self.generator = generator
+    self.log = log
+    options = loop.options
+    limit = InFlightLimit(most: options.maxConnections)
+    let most = options.maxConnections + options.extraReaderSlots
+    wdsfs_multi_set_long(multi, CURLMOPT_MAXCONNECTS, most)
+    wdsfs_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_NOTHING))
+  }
+
+  /// Runs until the loop is shut down.
+  func run() {
+    while let commands = loop.takeCommands() {
+      for command in commands { perform(command) }
+      let now = ContinuousClock.now
+      wakeDelayed(now)
+      startWaiting(now)
+      var running: Int32 = 0
+      curl_multi_perform(multi, &running)
+      takeFinished()
+      checkTimes(.now)
+      startWaiting(.now)
+      curl_multi_poll(multi, nil, 0, pollMilliseconds(.now), nil)
+    }
+    for transfer in inFlight.values.map(\.transfer) + delayed + readers.all + readAhead.all {
+      finish(transfer, .cancelled)
+    }
+  }
+
+  // MARK: - Commands
+
+  private func perform(_ command: TransferLoop.Command) {
+    switch command {
+    case .start(let transfer): enqueue(transfer)
+    case .cancel(let transfer): finish(transfer, .cancelled)
+    case .resume(let transfer): resume(transfer)
+    case .raise(let transfer):
+      guard transfer.priority < .reader else { return }
+      transfer.priority = .reader
+      if case .waiting = transfer.state {
+        readAhead.remove(transfer)
+        readers.append(transfer)
+      }
+    }
+  }
+
+  private func resume(_ transfer: Transfer) {
+    switch transfer.state {
+    case .inFlight(let attempt):
+      attempt.resume()
+      guard attempt.isRejected else { return }
+      takeOut(attempt)
+      ended(attempt, .rejected)
+    case .parked: settle(transfer, transfer.exchange.ended(.completed))
+    case .waiting, .delayed, .finished: return
+    }
+  }
+
+  private func enqueue(_ transfer: Transfer) {
+    transfer.state = .waiting
+    if transfer.priority == .reader { readers.append(transfer) } else { readAhead.append(transfer) }
+  }
+
+  // MARK: - Starting
+
+  private func wakeDelayed(_ now: ContinuousClock.Instant) {
+    guard !delayed.isEmpty else { return }
+    let due = delayed.filter { transfer in
+      if case .delayed(let until) = transfer.state { until <= now } else { true }
+    }
+    guard !due.isEmpty else { return }
+    delayed.removeAll { transfer in due.contains { $0 === transfer } }
+    for transfer in due { enqueue(transfer) }
+  }
+
+  private func startWaiting(_ now: ContinuousClock.Instant) {
+    while let queue = nextQueue {
+      let wasOpen = quota.isOpen
+      guard quota.mayStart(at: now) else {
+        dropExpired(now)
+        return
+      }
+      let transfer = queue == .reader ? readers.popFirst() : readAhead.popFirst()
+      guard let transfer else { return }
+      if wasOpen { log.write(.debug, "s3.probe", "probing \(endpoint)") }
+      start(transfer)
+    }
+  }
+
+  /// Whose turn it is, if there is a free slot for it.
+  private var nextQueue: FetchPriority? {
+    if !readers.isEmpty, inFlight.count < limit.current + options.extraReaderSlots {
+      return .reader
+    }
+    return !readAhead.isEmpty && inFlight.count < limit.current ? .readAhead : nil
+  }
+
+  private func start(_ transfer: Transfer) {
+    let request: HTTPRequest?
+    do throws(StoreError) {
+      request = try transfer.exchange.begin()
+    } catch {
+      finish(transfer, error)
+      return
+    }
+    guard let request else {
+      transfer.state = .finished
+      return
+    }
+    guard let attempt = Attempt(transfer, request: request, options: options) else {
+      finish(transfer, .unreachable(endpoint: endpoint, detail: "libcurl gave no handle"))
+      return
+    }
+    transfer.state = .inFlight(attempt)
+    transfer.retry.began()
+    inFlight[ObjectIdentifier(attempt)] = attempt
+    curl_multi_add_handle(multi, attempt.handle.raw)
+    loop.count { statistics in
+      statistics.requests += 1
+      statistics.retries += transfer.retry.totalAttempts > 1 ? 1 : 0
+      statistics.requestsInFlight += 1
+    }
+  }
+
+  /// While the circuit is open, what has waited for its whole time ends.
+  private func dropExpired(_ now: ContinuousClock.Instant) {
+    for transfer in readers.all + readAhead.all
+    where now - transfer.retry.since > options.retry.timeout {
+      readers.remove(transfer)
+      readAhead.remove(transfer)
+      finish(transfer, exhausted(transfer, now))
+    }
+  }
+
+  // MARK: - Ending
+
+  private func takeFinished() {
+    var left: Int32 = 0
+    while let message = curl_multi_info_read(multi, &left) {
+      guard message.pointee.msg == CURLMSG_DONE else { continue }
+      var context: UnsafeMutableRawPointer?
+      wdsfs_easy_get_pointer(message.pointee.easy_handle, CURLINFO_PRIVATE, &context)
+      guard let context else { continue }
+      let attempt = Unmanaged<Attempt>.fromOpaque(context).takeUnretainedValue()
+      let end = attempt.end(wdsfs_message_result(message))
+      takeOut(attempt)
+      ended(attempt, end)
+    }
+  }
+
+  /// Cuts what is too slow and ends what is past its deadline; a few times a second is enough.
+  private func checkTimes(_ now: ContinuousClock.Instant) {
+    guard now >= nextCheck else { return }
+    nextCheck = now + tick
+    for attempt in Array(inFlight.values) {
+      if let deadline = attempt.transfer.deadline, now >= deadline {
+        takeOut(attempt)
+        finish(attempt.transfer, exhausted(attempt.transfer, now))
+      } else if let end = attempt.overdue(at: now) {
+        takeOut(attempt)
+        ended(attempt, end)
+      }
+    }
+    for transfer in delayed + readers.all + readAhead.all {
+      guard let deadline = transfer.deadline, now >= deadline else { continue }
+      finish(transfer, exhausted(transfer, now))
+    }
+  }
+
+  private func takeOut(_ attempt: Attempt) {
+    guard inFlight.removeValue(forKey: ObjectIdentifier(attempt)) != nil else { return }
+    curl_multi_remove_handle(multi, attempt.handle.raw)
+    loop.count { statistics in
+      statistics.requestsInFlight -= 1
+      statistics.bytesReceived += Int64(attempt.receivedBytes)
+    }
+  }
+
+  private func ended(_ attempt: Attempt, _ end: AttemptEnd) {
+    let transfer = attempt.transfer
+    guard case .inFlight(let current) = transfer.state, current === attempt else { return }
+    if attempt.receivedBytes > 0 {
+      transfer.retry.advanced(
+        to: transfer.exchange.usefulBytes,
+        at: attempt.lastByteAt,
+        options.retry
+      )
+    }
+    transfer.lastEnd = end
+    settle(transfer, transfer.exchange.ended(end))
+  }
+
+  private func settle(_ transfer: Transfer, _ outcome: AttemptOutcome) {
+    let now = ContinuousClock.now
+    switch outcome {
+    case .finished:
+      transfer.state = .finished
+      limit.succeeded()
+      if quota.isOpen { log.write(.notice, "s3.circuit_closed", "\(endpoint) answers again") }
+      transfer.retry.succeeded(quota: &quota)
+    case .again: enqueue(transfer)
+    case .parked: transfer.state = .parked
+    case .hopeless(let error): finish(transfer, error)
+    case .failed(let cause, let retryAfter, let detail):
+      transfer.lastFailure = detail
+      transfer.lastCause = cause
+      retry(transfer, cause, retryAfter, now)
+    }
+  }
+
+  private func retry(
+    _ transfer: Transfer,
+    _ cause: RetryCause,
+    _ retryAfter: Duration?,
+    _ now: ContinuousClock.Instant
+  ) {
+    if cause == .throttled {
+      limit.throttled(at: now)
+      loop.count { $0.throttled += 1 }
+    }
+    let wasOpen = quota.isOpen
+    let delay = transfer.retry.delay(
+      after: cause,
+      retryAfter: retryAfter,
+      now: now,
+      fraction: Double.random(in: 0..<1, using: &generator),
+      policy: options.retry,
+      quota: &quota
+    )
+    if quota.isOpen, !wasOpen {
+      log.write(
+        .warning, "s3.circuit_open",
+        "\(endpoint) fails again and again; one request a second goes out until it answers"
+      )
+    }
+    guard let delay else {
+      finish(transfer, exhausted(transfer, now))
+      return
+    }
+    let event =
+      switch (cause, transfer.lastEnd) {
+      case (.throttled, _): "s3.throttled"
+      case (.badReply, _): "s3.bad_reply"
+      case (_, .stalled): "s3.stalled"
+      case (.reset, _) where transfer.exchange.usefulBytes > 0: "s3.resumed"
+      default: "s3.retry"
+      }
+    log.write(
+      cause == .throttled || cause == .badReply ? .warning : .info, event,
+      "\(transfer.exchange.what): \(transfer.lastFailure); again in \(delay.wholeMilliseconds) ms",
+      about: transfer.exchange.what,
+      ["attempt": "\(transfer.retry.totalAttempts)", "ms": "\(delay.wholeMilliseconds)"]
+    )
+    if delay == .zero {
+      enqueue(transfer)
+    } else {
+      transfer.state = .delayed(until: now + delay)
+      delayed.append(transfer)
+    }
+  }
+
+  /// Answers the transfer with an error, wherever it stands.
+  private func finish(_ transfer: Transfer, _ error: StoreError) {
+    switch transfer.state {
+    case .finished: return
+    case .inFlight(let attempt): takeOut(attempt)
+    case .delayed: delayed.removeAll { $0 === transfer }
+    case .parked: break
+    case .waiting:
+      readers.remove(transfer)
+      readAhead.remove(transfer)
+    }
+    transfer.state = .finished
+    if error != .cancelled {
+      loop.count { $0.failures += 1 }
+      log.write(
+        .debug, "s3.failed", "\(error)", about: transfer.exchange.what,
+        ["attempt": "\(transfer.retry.totalAttempts)"]
+      )
+    }
+    transfer.exchange.finish(error)
+  }
+
+  private func exhausted(_ transfer: Transfer, _ now: ContinuousClock.Instant) -> StoreError {
+    switch (transfer.lastEnd, transfer.lastCause) {
+    case (.noConnection, _), (nil, _):
+      return .unreachable(endpoint: endpoint, detail: transfer.lastFailure)
+    case (_, .badReply):
+      return .badReply(what: transfer.exchange.what, detail: transfer.lastFailure)
+    default:
+      return .exhausted(
+        what: transfer.exchange.what,
+        attempts: transfer.retry.totalAttempts,
+        seconds: (now - transfer.startedAt).inSeconds,
+        detail: transfer.lastFailure
+      )
+    }
+  }
+
+  // MARK: - Waiting
+
+  private var tick: Duration { min(Self.maxTick, options.stallTime / 5) }
+
+  private func pollMilliseconds(_ now: ContinuousClock.Instant) -> Int32 {
+    var wait: Duration = .seconds(60)
+    if !inFlight.isEmpty || !readers.isEmpty || !readAhead.isEmpty { wait = tick }
+    for transfer in delayed {
+      if case .delayed(let until) = transfer.state { wait = min(wait, max(.zero, until - now)) }
+      if let deadline = transfer.deadline { wait = min(wait, max(.zero, deadline - now)) }
+    }
+    return Int32(wait.wholeMilliseconds)
+  }
+}
