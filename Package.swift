@@ -43,6 +43,12 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(
+      name: "CCompression",
+      providers: [
+        .apt(["zlib1g-dev", "libzstd-dev", "liblz4-dev", "libbz2-dev", "liblzma-dev"])
+      ]
+    ),
+    .systemLibrary(
       name: "CCurl",
       pkgConfig: "libcurl",
       providers: [.apt(["libcurl4-openssl-dev"])]
@@ -50,6 +56,8 @@ let package = Package(
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     floor("Remote", [system]),
     floor("S3Client", ["Remote", "CCurl", crypto, logging]),
+    floor("TarIndex", ["CXXHash", crypto]),
+    floor("Decompression", ["CCompression", "TarIndex"]),
     floor("SampleOrder"),
     .target(
       name: "TestSupport",
@@ -59,6 +67,13 @@ let package = Package(
     ),
     tests(of: "Remote", ["TestSupport"]),
     tests(of: "S3Client", ["Remote", "TestSupport", logging]),
+    tests(of: "TarIndex", ["CXXHash", crypto]),
+    tests(of: "Decompression", ["CCompression", "TarIndex", crypto]),
+    .testTarget(
+      name: "ShardFormatTests",
+      dependencies: ["Decompression", "TarIndex", crypto],
+      swiftSettings: settings
+    ),
     tests(of: "SampleOrder"),
   ]
 )
