@@ -34,6 +34,9 @@ let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-
 
 let package = Package(
   name: "wdsfs",
+  products: [
+    .executable(name: "wdsfs", targets: ["WDSFS"])
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -59,6 +62,11 @@ let package = Package(
     floor("TarIndex", ["CXXHash", crypto]),
     floor("Decompression", ["CCompression", "TarIndex"]),
     floor("SampleOrder"),
+    .executableTarget(
+      name: "WDSFS",
+      dependencies: ["Remote", "CProcess", arguments, logging],
+      swiftSettings: settings
+    ),
     .target(
       name: "TestSupport",
       dependencies: ["Remote"],
@@ -75,5 +83,6 @@ let package = Package(
       swiftSettings: settings
     ),
     tests(of: "SampleOrder"),
+    tests(of: "WDSFS", ["Remote", arguments, logging]),
   ]
 )

@@ -1,0 +1,5 @@
+/// Where the process begins.
+@main
+enum Main {
+  static func main() {}
+}

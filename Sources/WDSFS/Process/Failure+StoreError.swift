@@ -1,0 +1,78 @@
+package import Remote
+
+extension Failure {
+  /// Restates why a store could not be listed or read before the mount answers.
+  ///
+  /// - Parameters:
+  ///   - error: As the store threw it.
+  ///   - remote: The remote as the user wrote it.
+  package init(_ error: StoreError, remote: String) {
+    switch error {
+    case .noSuchContainer(let name):
+      self.init(.notFound, "no such remote: \(name); check the name of bucket and folder")
+    case .noSuchObject(let key):
+      self.init(
+        .notFound,
+        "object is gone: \(PrintableText.name(key.bytes)) of \(remote); mount again"
+      )
+    case .objectChanged(let key, let listed, let found):
+      self.init(
+        .internalError,
+        "object changed meanwhile: \(PrintableText.name(key.bytes)) of \(remote) "
+          + "(listed \(listed), found \(found)); mount again"
+      )
+    case .refused(let what, let code, let detail):
+      self.init(
+        .credentials,
+        "refused: \(what) of \(remote): \(code) \(detail); check credentials, region and policy"
+      )
+    case .credentials(let detail):
+      self.init(
+        .credentials,
+        "no usable credentials: \(remote): \(detail); see --profile and --no-sign-request"
+      )
+    case .unreachable(let endpoint, let detail):
+      self.init(.unreachable, "unreachable: \(endpoint): \(detail); check address and network")
+    case .exhausted(let what, let attempts, let seconds, let detail):
+      self.init(
+        .unreachable,
+        "no answer: \(what) of \(remote): \(detail) after \(attempts) attempts in "
+          + "\(Self.tenths(seconds)) s; try again, or see --retry-timeout"
+      )
+    case .rangesUnsupported(let key):
+      self.init(
+        .internalError,
+        "server gives no ranges: \(PrintableText.name(key.bytes)) of \(remote); "
+          + "use a server that does"
+      )
+    case .badReply(let what, let detail):
+      self.init(
+        .unreachable,
+        "not the reply of a store: \(what) of \(remote): \(detail); check the endpoint"
+      )
+    case .invalid(let detail):
+      self.init(.usage, "invalid remote: \(remote): \(detail)")
+    case .file(let path, let number):
+      self.init(
+        Self.code(ofErrno: number),
+        "cannot read: \(path): \(SystemError.text(number)); check path and rights"
+      )
+    case .cancelled:
+      self.init(.internalError, "stopped before it was mounted: \(remote)")
+    }
+  }
+
+  private static func code(ofErrno number: Int32) -> ExitCode {
+    switch number {
+    case SystemError.noEntry, SystemError.notDirectory: .notFound
+    case SystemError.accessDenied, SystemError.notPermitted: .credentials
+    default: .internalError
+    }
+  }
+
+  /// One decimal, without Foundation; a figure out of range is given as it is.
+  private static func tenths(_ seconds: Double) -> String {
+    guard seconds.isFinite, abs(seconds) < 1e12 else { return "\(seconds)" }
+    return "\((seconds * 10).rounded() / 10)"
+  }
+}
