@@ -1,0 +1,87 @@
+/// What the user said, option by option, and where: command line first, then `-o`, then the
+/// environment.
+package struct GivenOptions: Sendable {
+  /// Where a value stands, so that a message can name it.
+  package enum Source: Hashable, Sendable {
+    case commandLine
+    case mountOptions
+    case environment
+  }
+
+  package struct Value: Hashable, Sendable {
+    package let text: String
+    package let source: Source
+  }
+
+  private var values: [OptionName: [Value]] = [:]
+
+  /// Variables that begin with `WDSFS_` and are no option, sorted; worth one warning.
+  package private(set) var unknownVariables: [String] = []
+
+  /// - Parameters:
+  ///   - commandLine: What was parsed there.
+  ///   - mountOptions: What followed each `-o`, in order.
+  ///   - environment: All variables.
+  /// - Throws: `.usage` for a mount option that is none.
+  package init(
+    commandLine: [OptionName: [String]],
+    mountOptions: [String] = [],
+    environment: [String: String] = [:]
+  ) throws(Failure) {
+    readEnvironment(environment)
+    for text in mountOptions {
+      for item in try FstabOptions.items(of: text) {
+        take(item.name, item.value, .mountOptions)
+      }
+    }
+    for (name, texts) in commandLine {
+      for text in texts {
+        take(name, text, .commandLine)
+      }
+    }
+  }
+
+  /// The value that counts of an option that may stand once.
+  package func value(_ name: OptionName) -> Value? { values[name]?.last }
+
+  /// All values of an option that may be repeated, in order.
+  package func list(_ name: OptionName) -> [Value] { values[name] ?? [] }
+
+  /// How the user wrote the option, for messages.
+  package static func spelling(_ name: OptionName, _ source: Source) -> String {
+    switch source {
+    case .commandLine: "--" + name.rawValue
+    case .mountOptions: "-o " + name.underscored
+    case .environment: name.variable
+    }
+  }
+
+  /// A nearer source puts aside all that a farther one gave.
+  private mutating func take(_ name: OptionName, _ text: String, _ source: Source) {
+    let value = Value(text: text, source: source)
+    if let known = values[name], known.first?.source == source {
+      values[name] = known + [value]
+    } else {
+      values[name] = [value]
+    }
+  }
+
+  private mutating func readEnvironment(_ environment: [String: String]) {
+    var known: Set<String> = []
+    for name in OptionName.allCases {
+      known.insert(name.variable)
+      // An empty variable is how shells and unit files unset one.
+      guard let text = environment[name.variable], !text.isEmpty else { continue }
+      guard name.kind == .list else {
+        take(name, text, .environment)
+        continue
+      }
+      for part in text.split(whereSeparator: \.isWhitespace) {
+        take(name, String(part), .environment)
+      }
+    }
+    unknownVariables = environment.keys
+      .filter { $0.hasPrefix("WDSFS_") && !$0.hasPrefix("WDSFS_TEST_") && !known.contains($0) }
+      .sorted()
+  }
+}

@@ -1,0 +1,60 @@
+/// Every option of `mount`, by its long name.
+///
+/// One list for the command line, `-o` and the environment: an option that is not here is none.
+package enum OptionName: String, CaseIterable, Sendable {
+  case endpointURL = "endpoint-url"
+  case region
+  case profile
+  case noSignRequest = "no-sign-request"
+  case forcePathStyle = "force-path-style"
+  case split
+  case names
+  case worldSize = "world-size"
+  case rank
+  case uid
+  case gid
+  case allowOther = "allow-other"
+  case cacheDirectory = "cache-dir"
+  case cacheSize = "cache-size"
+  case prefetch
+  case maxWorkers = "max-workers"
+  case retryTimeout = "retry-timeout"
+  case strict
+  case skipUnreadable = "skip-unreadable"
+  case maxDecompressed = "max-decompressed"
+  case foreground
+  case core
+  case logLevel = "log-level"
+  case logFile = "log-file"
+
+  /// How often an option may stand, and whether a value follows it.
+  package enum Kind: Sendable {
+    case flag
+    case value
+    case list
+  }
+
+  package var kind: Kind {
+    switch self {
+    case .noSignRequest, .forcePathStyle, .allowOther, .strict, .skipUnreadable, .foreground, .core:
+      .flag
+    case .split:
+      .list
+    default:
+      .value
+    }
+  }
+
+  /// For example `WDSFS_WORLD_SIZE`.
+  package var variable: String { "WDSFS_" + underscored.uppercased() }
+
+  /// As it may stand in `-o`, for example `world_size`.
+  package var underscored: String {
+    String(rawValue.map { $0 == "-" ? "_" : $0 })
+  }
+
+  /// The option that `-o` calls by this name, written with hyphens or underscores.
+  package init?(inMountOptions name: String) {
+    self.init(rawValue: String(name.map { $0 == "_" ? "-" : $0 }))
+  }
+}
