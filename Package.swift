@@ -57,6 +57,7 @@ let package = Package(
       providers: [.apt(["libcurl4-openssl-dev"])]
     ),
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+    .systemLibrary(name: "CProcess"),
     floor("Remote", [system]),
     floor("S3Client", ["Remote", "CCurl", crypto, logging]),
     floor("TarIndex", ["CXXHash", crypto]),

@@ -1,0 +1,74 @@
+package import Logging
+
+/// The process that serves a mount: its log, and the word it owes to whoever started it.
+package struct MountProcess: Sendable {
+  package let log: Logger
+
+  /// The last lines of the log, for `/.wdsfs/log`.
+  package let events: EventLog
+
+  private let status: StatusPipe?
+
+  package init(log: Logger, events: EventLog, status: StatusPipe?) {
+    self.log = log
+    self.events = events
+    self.status = status
+  }
+
+  /// Sets the process up; call it before any thread exists.
+  ///
+  /// - Parameters:
+  ///   - settings: Where the log goes, and whether a core may be left.
+  ///   - status: Nil in the foreground.
+  /// - Returns: The process with its log open.
+  /// - Throws: `.usage` where the log file cannot be opened.
+  static func prepare(
+    settings: MountSettings,
+    status: StatusPipe?
+  ) throws(Failure) -> MountProcess {
+    ProcessSetUp.forServing(keepsCore: settings.keepsCore)
+    if let status { ProcessSetUp.forBackground(keeping: status.descriptor) }
+    let output = try logOutput(settings, isBackground: status != nil)
+    let events = EventLog()
+    let writer = LogWriter(level: settings.logLevel, output: output, events: events)
+    let log = Logger(label: "wdsfs") { _ in LineLogHandler(writer: writer) }
+    for warning in settings.warnings {
+      log.warning("\(warning.text)", metadata: ["event": "\(warning.event)"])
+    }
+    let worldSize = settings.worldSize
+    log.info(
+      "world size \(worldSize.size) from \(worldSize.source)",
+      metadata: [
+        "event": "mount.world_size",
+        "world_size": "\(worldSize.size)",
+        "source": "\(worldSize.source)",
+      ]
+    )
+    return MountProcess(log: log, events: events, status: status)
+  }
+
+  /// Call it once the mount answers: the run that started us ends with success, and the terminal is
+  /// let go.
+  ///
+  /// - Returns: False where that run is gone, so that nobody wants this mount: unmount.
+  package func reportMounted() -> Bool {
+    guard let status else { return true }
+    let isAwaited = status.report(.mounted)
+    ProcessSetUp.leaveTerminal()
+    return isAwaited
+  }
+
+  private static func logOutput(
+    _ settings: MountSettings,
+    isBackground: Bool
+  ) throws(Failure) -> any LogOutput {
+    if let path = settings.logFile {
+      do {
+        return try LogFile(path: path)
+      } catch {
+        throw Failure(.usage, "cannot log there: \(path): \(error); see --log-file")
+      }
+    }
+    return isBackground ? SyslogSocket() : LogFile.standardError
+  }
+}
