@@ -1,5 +1,11 @@
-/// Where the process begins.
+import Glibc
+
+/// Where the process begins: before any thread, so that the daemon can be started from here.
 @main
 enum Main {
-  static func main() {}
+  static func main() {
+    ProcessSetUp.atStart()
+    let program = Program.current(serve: Mount.serve)
+    exit(program.run().rawValue)
+  }
 }

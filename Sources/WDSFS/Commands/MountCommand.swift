@@ -1,0 +1,90 @@
+import ArgumentParser
+
+/// `wdsfs mount`: from the command line to a mount that answers.
+struct MountCommand: Subcommand {
+  static let configuration = CommandConfiguration(
+    commandName: "mount",
+    abstract: "Show a bucket of WebDataset shards as a folder.",
+    usage: "wdsfs mount <remote> <mountpoint> [options]",
+    discussion: """
+      A bucket, read by one process:
+        wdsfs mount s3://bucket/imagenet /mnt/wds
+        ls /mnt/wds/train/0
+
+      Eight ranks, 200 GB of cache on the local disk:
+        wdsfs mount s3://bucket/imagenet /mnt/wds --world-size 8 \\
+          --cache-dir /scratch/wds --cache-size 200GB
+
+      A store of your own, a web server, a directory:
+        wdsfs mount s3://bucket/set /mnt/wds --endpoint-url http://minio:9000
+        wdsfs mount 'https://host/set-{000000..000146}.tar' /mnt/wds
+        wdsfs mount /data/set /mnt/wds
+
+      Watched, until Ctrl-C:
+        wdsfs mount s3://bucket/set /mnt/wds -f --log-level debug
+
+      It goes to the background once the mount answers, and ends with wdsfs unmount.
+      Each option can also stand in a variable: WDSFS_CACHE_SIZE=200GB.
+      """
+  )
+
+  @Argument(help: "s3://bucket/prefix, http(s)://host/name-{000..146}.tar, or a directory.")
+  var remote: String
+
+  @Argument(help: "An empty directory.")
+  var mountpoint: String
+
+  @OptionGroup(title: "Where the shards are")
+  var remoteOptions: RemoteOptions
+
+  @OptionGroup(title: "The tree")
+  var treeOptions: TreeOptions
+
+  @OptionGroup(title: "The cache")
+  var cacheOptions: CacheOptions
+
+  @OptionGroup(title: "Damaged shards")
+  var damageOptions: DamageOptions
+
+  @OptionGroup(title: "The process")
+  var processOptions: ProcessOptions
+
+  func run(in program: Program) throws(Failure) -> ExitCode {
+    let settings = try settings(environment: program.environment, user: program.user)
+    let isDaemon = program.status != nil
+    guard settings.staysInForeground || isDaemon else {
+      for warning in settings.warnings {
+        StandardError.print("wdsfs: warning: \(warning.text)")
+      }
+      return try Daemon(arguments: program.arguments).start()
+    }
+    let process = try MountProcess.prepare(settings: settings, status: program.status)
+    let path = try MountPoint().prepare(settings.mountPoint, log: process.log)
+    return try program.serve(settings.mounted(at: path), process)
+  }
+
+  func settings(
+    environment: [String: String],
+    user: MountingUser
+  ) throws(Failure) -> MountSettings {
+    var given: [OptionName: [String]] = [:]
+    let groups: [any OptionsGroup] = [
+      remoteOptions, treeOptions, cacheOptions, damageOptions, processOptions,
+    ]
+    for group in groups {
+      given.merge(group.given) { first, _ in first }
+    }
+    let options = try GivenOptions(
+      commandLine: given,
+      mountOptions: processOptions.mountOptions,
+      environment: environment
+    )
+    return try MountSettings(
+      remote: remote,
+      mountPoint: mountpoint,
+      options: options,
+      environment: environment,
+      user: user
+    )
+  }
+}

@@ -1,0 +1,186 @@
+import ArgumentParser
+
+/// Options of one group, which hands on as text what was given: `MountSettings` alone knows what a
+/// value means, since it may stand in `-o` and in the environment as well.
+protocol OptionsGroup: ParsableArguments {
+  var given: [OptionName: [String]] { get }
+}
+
+private func one(_ text: String?) -> [String] { text.map { [$0] } ?? [] }
+
+private func flag(_ isGiven: Bool) -> [String] { isGiven ? ["true"] : [] }
+
+struct RemoteOptions: OptionsGroup {
+  @Option(help: ArgumentHelp("The S3 endpoint, if not Amazon's.", valueName: "url"))
+  var endpointURL: String?
+
+  @Option(help: "The bucket's region.")
+  var region: String?
+
+  @Option(help: ArgumentHelp("A profile of the AWS config files.", valueName: "name"))
+  var profile: String?
+
+  @Flag(help: "A public bucket: sign nothing, look for no credentials.")
+  var noSignRequest = false
+
+  @Flag(help: "The bucket in the path, not in the host's name.")
+  var forcePathStyle = false
+
+  @Option(help: ArgumentHelp("How long one read is retried (default: 60s).", valueName: "time"))
+  var retryTimeout: String?
+
+  var given: [OptionName: [String]] {
+    [
+      .endpointURL: one(endpointURL),
+      .region: one(region),
+      .profile: one(profile),
+      .noSignRequest: flag(noSignRequest),
+      .forcePathStyle: flag(forcePathStyle),
+      .retryTimeout: one(retryTimeout),
+    ]
+  }
+}
+
+struct TreeOptions: OptionsGroup {
+  @Option(
+    help: ArgumentHelp(
+      "Keep this split only, or make one of the keys that match; may be repeated.",
+      valueName: "name[=glob]"
+    )
+  )
+  var split: [String] = []
+
+  @Option(
+    help: ArgumentHelp("List 0042.jpg (key) or jpg (field) (default: key).", valueName: "key|field")
+  )
+  var names: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Ranks that share the dataset (default: WORLD_SIZE, SLURM_NTASKS, OMPI_COMM_WORLD_SIZE, 1).",
+      valueName: "n"
+    )
+  )
+  var worldSize: String?
+
+  @Option(help: ArgumentHelp("Show this rank only.", valueName: "n"))
+  var rank: String?
+
+  @Option(help: ArgumentHelp("Owner of the files (default: you).", valueName: "number"))
+  var uid: String?
+
+  @Option(help: ArgumentHelp("Group of the files (default: yours).", valueName: "number"))
+  var gid: String?
+
+  @Flag(help: "Let other users read the mount.")
+  var allowOther = false
+
+  var given: [OptionName: [String]] {
+    [
+      .split: split,
+      .names: one(names),
+      .worldSize: one(worldSize),
+      .rank: one(rank),
+      .uid: one(uid),
+      .gid: one(gid),
+      .allowOther: flag(allowOther),
+    ]
+  }
+}
+
+struct CacheOptions: OptionsGroup {
+  @Option(
+    name: .customLong("cache-dir"),
+    help: ArgumentHelp(
+      "Where what was read is kept (default: /var/cache/wdsfs, or ~/.cache/wdsfs).",
+      valueName: "dir|memory"
+    )
+  )
+  var cacheDirectory: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Never more than this: 10GB, 512MiB, 20% (default: 20% of the free space, at most 100GiB).",
+      valueName: "size"
+    )
+  )
+  var cacheSize: String?
+
+  @Option(
+    help: ArgumentHelp("How far to read ahead: 512 samples, or 2GiB.", valueName: "n|size")
+  )
+  var prefetch: String?
+
+  @Option(help: ArgumentHelp("Range GETs at a time (default: 16).", valueName: "n"))
+  var maxWorkers: String?
+
+  var given: [OptionName: [String]] {
+    [
+      .cacheDirectory: one(cacheDirectory),
+      .cacheSize: one(cacheSize),
+      .prefetch: one(prefetch),
+      .maxWorkers: one(maxWorkers),
+    ]
+  }
+}
+
+struct DamageOptions: OptionsGroup {
+  @Flag(help: "A damaged shard fails the mount (exit 7).")
+  var strict = false
+
+  @Flag(help: "Leave out shards that cannot be read, instead of failing there.")
+  var skipUnreadable = false
+
+  @Option(
+    help: ArgumentHelp(
+      "The most a compressed shard may decompress to (default: 64GiB).",
+      valueName: "size"
+    )
+  )
+  var maxDecompressed: String?
+
+  var given: [OptionName: [String]] {
+    [
+      .strict: flag(strict),
+      .skipUnreadable: flag(skipUnreadable),
+      .maxDecompressed: one(maxDecompressed),
+    ]
+  }
+}
+
+struct ProcessOptions: OptionsGroup {
+  @Flag(name: [.customShort("f"), .long], help: "Stay in the foreground, log to stderr.")
+  var foreground = false
+
+  @Option(
+    help: ArgumentHelp(
+      "trace, debug, info, notice, warning, error or critical (default: info).",
+      valueName: "level"
+    )
+  )
+  var logLevel: String?
+
+  @Option(help: ArgumentHelp("Log there, not to stderr or syslog.", valueName: "file"))
+  var logFile: String?
+
+  @Flag(help: "Allow core files, which hold credentials.")
+  var core = false
+
+  @Option(
+    name: .customShort("o"),
+    help: ArgumentHelp(
+      "As in fstab: ro, nofail, _netdev, x-*, allow_other, uid=1000, cache_size=10GB; any option.",
+      valueName: "name[=value],…"
+    )
+  )
+  var mountOptions: [String] = []
+
+  var given: [OptionName: [String]] {
+    [
+      .foreground: flag(foreground),
+      .logLevel: one(logLevel),
+      .logFile: one(logFile),
+      .core: flag(core),
+    ]
+  }
+}

@@ -1,0 +1,116 @@
+import ArgumentParser
+import CProcess
+import Glibc
+
+/// One run of the executable: what it was given, and how it ends.
+package struct Program: Sendable {
+  /// The whole command line, the program's name first.
+  package let arguments: [String]
+  package let environment: [String: String]
+  package let user: MountingUser
+
+  /// Set in the daemon that another run started: where that run waits for word.
+  package let status: StatusPipe?
+
+  /// What a mount does once all is checked; returns when it has ended.
+  package let serve: Serve
+
+  package typealias Serve =
+    @Sendable (MountSettings, MountProcess) throws(Failure) -> ExitCode
+
+  package init(
+    arguments: [String],
+    environment: [String: String],
+    user: MountingUser,
+    status: StatusPipe?,
+    serve: @escaping Serve
+  ) {
+    self.arguments = arguments
+    self.environment = environment
+    self.user = user
+    self.status = status
+    self.serve = serve
+  }
+
+  /// Parses and runs; every error has become one line by then.
+  package func run() -> ExitCode {
+    do throws(Failure) {
+      guard let command = try parse() else { return .success }
+      return try command.run(in: self)
+    } catch {
+      if let status {
+        status.report(.failed(error))
+      } else {
+        StandardError.print(error.description)
+      }
+      return error.code
+    }
+  }
+
+  /// What the command line says a mount is to be; nil where it asks for something else.
+  package func mountSettings() throws(Failure) -> MountSettings? {
+    guard let command = try parse() as? MountCommand else { return nil }
+    return try command.settings(environment: environment, user: user)
+  }
+
+  /// Nil where there is nothing to run: help or version was asked for, and has been printed.
+  private func parse() throws(Failure) -> (any Subcommand)? {
+    do {
+      guard let words = Invocation.arguments(of: arguments) else { return nil }
+      var command = try RootCommand.parseAsRoot(words)
+      if let command = command as? any Subcommand { return command }
+      try command.run()
+      return nil
+    } catch {
+      let text = RootCommand.fullMessage(for: error)
+      guard RootCommand.exitCode(for: error).rawValue != EXIT_SUCCESS else {
+        print(text)
+        return nil
+      }
+      throw Failure(.usage, Self.sentence(for: error))
+    }
+  }
+
+  /// The parser's message, begun in lower case and with advice.
+  private static func sentence(for error: any Error) -> String {
+    var message = RootCommand.message(for: error)
+    if message.hasSuffix(".") { message.removeLast() }
+    let first = message.prefix(1).lowercased()
+    return "\(first)\(message.dropFirst()); see wdsfs mount --help"
+  }
+}
+
+// MARK: - The process as it was started
+
+extension Program {
+  /// Takes arguments, variables, user and status pipe from the running process.
+  package static func current(serve: @escaping Serve) -> Program {
+    let status = StatusPipe.inherited()
+    return Program(
+      arguments: CommandLine.arguments,
+      environment: currentEnvironment(),
+      user: MountingUser(uid: getuid(), gid: getgid(), workingDirectory: currentDirectory()),
+      status: status,
+      serve: serve
+    )
+  }
+
+  private static func currentEnvironment() -> [String: String] {
+    var variables: [String: String] = [:]
+    var next = wdsfs_environment()
+    while let entry = next?.pointee {
+      let text = String(cString: entry)
+      if let equals = text.firstIndex(of: "=") {
+        variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+      }
+      next = next?.advanced(by: 1)
+    }
+    return variables
+  }
+
+  private static func currentDirectory() -> String {
+    guard let path = getcwd(nil, 0) else { return "/" }
+    defer { free(path) }
+    return String(cString: path)
+  }
+}

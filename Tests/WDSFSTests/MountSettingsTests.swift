@@ -1,0 +1,224 @@
+import Logging
+import Testing
+import WDSFS
+
+@Suite struct MountSettingsTests {
+  @Test func aBareMountHasTheDefaultsOfTheContract() throws {
+    let settings = try parsed([])
+    #expect(settings.remote == "s3://b/p")
+    #expect(settings.mountPoint == "/some/dir/mnt")
+    #expect(settings.worldSize.size == 1)
+    #expect(settings.splits.isEmpty)
+    #expect(settings.names == .key)
+    #expect(settings.cachePlace == .directory("/home/u/.cache/wdsfs"))
+    #expect(settings.cacheSize == .automatic)
+    #expect(settings.prefetch == nil)
+    #expect(settings.maxWorkers == 16)
+    #expect(settings.retryTimeout == .seconds(60))
+    #expect(settings.maxDecompressedBytes == 64 << 30)
+    #expect(settings.uid == 1000)
+    #expect(settings.gid == 100)
+    #expect(settings.logLevel == .info)
+    #expect(settings.endpointURL == nil && settings.region == nil && settings.profile == nil)
+    #expect(!settings.isUnsigned && !settings.forcesPathStyle && !settings.allowsOthers)
+    #expect(!settings.isStrict && !settings.skipsUnreadable)
+    #expect(!settings.staysInForeground && !settings.keepsCore && settings.logFile == nil)
+    #expect(settings.warnings.isEmpty)
+  }
+
+  @Test func everyOptionIsUnderstoodOnTheCommandLine() throws {
+    let settings = try parsed([
+      "--endpoint-url", "http://h:9000", "--region", "eu-1", "--profile", "p",
+      "--no-sign-request", "--force-path-style", "--split", "train", "--split", "val=v-*=.tar",
+      "--names", "field", "--world-size", "8", "--rank", "7", "--uid", "0", "--gid", "5",
+      "--allow-other", "--cache-dir", "c", "--cache-size", "20%", "--prefetch", "2GiB",
+      "--max-workers", "64", "--retry-timeout", "2m", "--strict", "--skip-unreadable",
+      "--max-decompressed", "1GiB", "-f", "--core", "--log-level", "debug", "--log-file", "l",
+    ])
+    checkAll(settings)
+  }
+
+  @Test func everyOptionIsUnderstoodInTheEnvironment() throws {
+    let settings = try parsed(
+      [],
+      [
+        "WDSFS_ENDPOINT_URL": "http://h:9000", "WDSFS_REGION": "eu-1", "WDSFS_PROFILE": "p",
+        "WDSFS_NO_SIGN_REQUEST": "1", "WDSFS_FORCE_PATH_STYLE": "yes",
+        "WDSFS_SPLIT": "train val=v-*=.tar", "WDSFS_NAMES": "field", "WDSFS_WORLD_SIZE": "8",
+        "WDSFS_RANK": "7", "WDSFS_UID": "0", "WDSFS_GID": "5", "WDSFS_ALLOW_OTHER": "true",
+        "WDSFS_CACHE_DIR": "c", "WDSFS_CACHE_SIZE": "20%", "WDSFS_PREFETCH": "2GiB",
+        "WDSFS_MAX_WORKERS": "64", "WDSFS_RETRY_TIMEOUT": "2m", "WDSFS_STRICT": "on",
+        "WDSFS_SKIP_UNREADABLE": "TRUE", "WDSFS_MAX_DECOMPRESSED": "1GiB", "WDSFS_FOREGROUND": "1",
+        "WDSFS_CORE": "1", "WDSFS_LOG_LEVEL": "debug", "WDSFS_LOG_FILE": "l",
+      ]
+    )
+    checkAll(settings)
+    #expect(settings.warnings.isEmpty)
+  }
+
+  @Test func everyOptionIsUnderstoodAfterO() throws {
+    let settings = try parsed([
+      "-o", "rw,nosuid,_netdev,nofail,x-systemd.automount,endpoint_url=http://h:9000,region=eu-1",
+      "-o", "profile=p,no_sign_request,force-path-style,split=train,split=val=v-*=.tar,names=field",
+      "-oworld_size=8,rank=7,uid=0,gid=5,allow_other,cache_dir=c,cache_size=20%,prefetch=2GiB",
+      "-o", "max_workers=64,retry_timeout=2m,strict,skip_unreadable,max_decompressed=1GiB",
+      "-o", "foreground,core,log_level=debug,log_file=l",
+    ])
+    checkAll(settings)
+  }
+
+  private func checkAll(_ settings: MountSettings) {
+    #expect(settings.endpointURL == "http://h:9000")
+    #expect(settings.region == "eu-1")
+    #expect(settings.profile == "p")
+    #expect(settings.isUnsigned && settings.forcesPathStyle)
+    #expect(
+      settings.splits == [
+        SplitRule(name: "train", pattern: nil), SplitRule(name: "val", pattern: "v-*=.tar"),
+      ]
+    )
+    #expect(settings.names == .field)
+    #expect(settings.worldSize.size == 8)
+    #expect(settings.worldSize.onlyRank == 7)
+    #expect(settings.uid == 0)
+    #expect(settings.gid == 5)
+    #expect(settings.allowsOthers)
+    #expect(settings.cachePlace == .directory("/some/dir/c"))
+    #expect(settings.cacheSize == .percent(20))
+    #expect(settings.prefetch == .bytes(2 << 30))
+    #expect(settings.maxWorkers == 64)
+    #expect(settings.retryTimeout == .seconds(120))
+    #expect(settings.isStrict && settings.skipsUnreadable)
+    #expect(settings.maxDecompressedBytes == 1 << 30)
+    #expect(settings.staysInForeground && settings.keepsCore)
+    #expect(settings.logLevel == .debug)
+    #expect(settings.logFile == "/some/dir/l")
+  }
+
+  @Test func theListOfOptionsIsCovered() throws {
+    // One that is added to the list, and not to the tests above, shows here.
+    #expect(OptionName.allCases.count == 24)
+    for name in OptionName.allCases {
+      #expect(OptionName(inMountOptions: name.underscored) == name)
+    }
+  }
+
+  @Test func theCommandLineGoesBeforeMountOptionsAndTheseBeforeVariables() throws {
+    let environment = ["WDSFS_PREFETCH": "1", "WDSFS_SPLIT": "a", "WDSFS_STRICT": "1"]
+    #expect(try parsed([], environment).prefetch == .samples(1))
+    #expect(try parsed(["-o", "prefetch=2"], environment).prefetch == .samples(2))
+    #expect(
+      try parsed(["--prefetch", "3", "-o", "prefetch=2"], environment).prefetch == .samples(3)
+    )
+    #expect(try parsed(["--split", "b"], environment).splits.map(\.name) == ["b"])
+    #expect(try parsed(["-o", "strict=false"], environment).isStrict == false)
+    #expect(try parsed(["--prefetch", "3", "--prefetch", "4"]).prefetch == .samples(4))
+  }
+
+  @Test(
+    "A wrong value ends with code 2, named as it was written",
+    arguments: [
+      (["--cache-size", "10XB"], "--cache-size: '10XB'"), (["--cache-size", "0%"], "'0%'"),
+      (["--cache-size", "101%"], "'101%'"), (["--cache-size", "1.5%"], "'1.5%'"),
+      (["--cache-size", "0"], "'0'"), (["--prefetch", "many"], "--prefetch: 'many'"),
+      (["--max-workers", "0"], "1 to 64"), (["--max-workers", "65"], "1 to 64"),
+      (["--retry-timeout", "0"], "--retry-timeout: '0'"), (["--retry-timeout", "25h"], "'25h'"),
+      (["--names", "both"], "key or field"), (["--uid", "4294967295"], "--uid"),
+      (["--gid", "staff"], "--gid: 'staff'"), (["--log-level", "loud"], "trace, debug"),
+      (["--endpoint-url", "minio:9000"], "https://"), (["--endpoint-url", "http://"], "http"),
+      (["--split", "=x"], "--split"), (["--split", ".wdsfs"], "--split"),
+      (["--split", "a/b"], "--split"), (["--split", "a="], "--split"),
+      (["--max-decompressed", "0"], "--max-decompressed"), (["-o", "nosuch"], "-o nosuch"),
+      (["-o", "uid"], "uid=VALUE"), (["-o", "uid=x"], "-o uid: 'x'"),
+      (["-o", "strict=maybe"], "-o strict: 'maybe'"), (["--bogus"], "nknown option '--bogus'"),
+      (["--cache-dir", ""], "--cache-dir"),
+    ]
+  )
+  func wrongValues(_ arguments: [String], _ words: String) throws {
+    let failure = try #require(throws: Failure.self) { try parsed(arguments) }
+    #expect(failure.code == .usage)
+    #expect(failure.sentence.contains(words), "\(failure)")
+    #expect(!failure.description.contains("\n"))
+  }
+
+  @Test func aWrongVariableIsNamed() throws {
+    let failure = try #require(throws: Failure.self) { try parsed([], ["WDSFS_NAMES": "x"]) }
+    #expect(failure.sentence.contains("WDSFS_NAMES: 'x'"))
+  }
+
+  @Test func unknownVariablesGetOneWarning() throws {
+    let settings = try parsed([], ["WDSFS_B": "1", "WDSFS_A": "", "WDSFS_TEST_X": "1", "WDS": "1"])
+    #expect(settings.warnings.count == 1)
+    #expect(settings.warnings.first?.text.contains("WDSFS_A, WDSFS_B;") == true)
+  }
+
+  @Test func theCacheLiesWhereTheUserCanWrite() throws {
+    #expect(
+      try parsed([], ["XDG_CACHE_HOME": "/x"]).cachePlace == .directory("/x/wdsfs")
+    )
+    #expect(
+      try parsed([], ["XDG_CACHE_HOME": "x"]).cachePlace == .directory("/home/u/.cache/wdsfs")
+    )
+    #expect(try parsed([], uid: 0).cachePlace == .directory("/var/cache/wdsfs"))
+    #expect(try parsed(["--cache-dir", "memory"]).cachePlace == .memory)
+    #expect(try parsed(["--cache-dir", "/d"]).cachePlace == .directory("/d"))
+    let failure = try #require(throws: Failure.self) { try parsed([], ["HOME": ""]) }
+    #expect(failure.code == .cache)
+  }
+
+  @Test func aCommaWithinAValueIsEscaped() throws {
+    let settings = try parsed(["-o", #"split=t={a\,b}-\*.tar,strict"#])
+    #expect(settings.splits == [SplitRule(name: "t", pattern: #"{a,b}-\*.tar"#)])
+    #expect(settings.isStrict)
+  }
+
+  @Test func withoutTheWordMountItIsAMountAsWell() throws {
+    let short = try program(["s3://b/p", "mnt", "--world-size", "3"]).mountSettings()
+    #expect(short?.worldSize.size == 3)
+    let behind = try program(["--world-size", "3", "s3://b/p", "mnt"]).mountSettings()
+    #expect(behind?.worldSize.size == 3)
+  }
+
+  @Test func mountCallsItAsAHelper() throws {
+    let words = ["s3://b/p", "/m", "-v", "-o", "rw,strict", "-t", "fuse.wdsfs"]
+    let program = program(words, name: "/sbin/mount.fuse.wdsfs")
+    #expect(try program.mountSettings()?.isStrict == true)
+    #expect(Invocation.arguments(of: ["mount.wdsfs", "a", "/m", "-f"]) == nil)
+  }
+
+  @Test func aLocalRemoteIsMadeAbsolute() throws {
+    #expect(try program(["mount", "data", "m"]).mountSettings()?.remote == "/some/dir/data")
+    #expect(try program(["mount", "file:///d", "m"]).mountSettings()?.remote == "file:///d")
+    #expect(throws: Failure.self) { try program(["mount", "", "m"]).mountSettings() }
+    #expect(throws: Failure.self) { try program(["mount", "a", ""]).mountSettings() }
+  }
+
+  // MARK: - The command line, without the process
+
+  private func parsed(
+    _ arguments: [String],
+    _ environment: [String: String] = [:],
+    uid: UInt32 = 1000
+  ) throws(Failure) -> MountSettings {
+    let program = program(["mount", "s3://b/p", "mnt"] + arguments, environment, uid: uid)
+    guard let settings = try program.mountSettings() else {
+      throw Failure(.internalError, "this is no mount: \(arguments)")
+    }
+    return settings
+  }
+
+  private func program(
+    _ arguments: [String],
+    _ environment: [String: String] = [:],
+    uid: UInt32 = 1000,
+    name: String = "wdsfs"
+  ) -> Program {
+    Program(
+      arguments: [name] + arguments,
+      environment: ["HOME": "/home/u"].merging(environment) { _, new in new },
+      user: MountingUser(uid: uid, gid: 100, workingDirectory: "/some/dir"),
+      status: nil,
+      serve: { _, _ in .success }
+    )
+  }
+}
