@@ -1,0 +1,1 @@
+"""What quickstart, mount tests and benchmarks share: shards, servers, mounts, a console."""

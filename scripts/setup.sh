@@ -1,0 +1,124 @@
+# Sourced by the scripts beside it: finds out what this machine lacks, installs just that, builds.
+#
+# Each function is quiet and quick when nothing is missing, so that every script calls what it needs.
+# Written for Debian 12 and its relatives; elsewhere it says what to install.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+python=$venv/bin/python
+
+packages_to_build=(
+  fuse3 libfuse3-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev
+  liblzma-dev libxxhash-dev pkg-config python3 python3-venv
+)
+packages_to_test=(nginx-light rsync strace attr)
+
+if [ -t 2 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+  bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' plain=$'\e[0m'
+else
+  bold='' dim='' red='' plain=''
+fi
+
+note() { printf '%s%s%s\n' "$dim" "$*" "$plain" >&2; }
+heading() { printf '\n%s%s%s\n' "$bold" "$*" "$plain" >&2; }
+die() {
+  printf '%serror:%s %s\n' "$red" "$plain" "$*" >&2
+  exit 1
+}
+
+# quietly WHAT COMMAND...: runs it, shows its output only if it fails.
+quietly() {
+  local what=$1 log status=0 begin=$SECONDS
+  shift
+  log=$(mktemp)
+  note "$what ..."
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  if [ $status -ne 0 ]; then
+    tail -n 40 "$log" >&2
+    rm -f "$log"
+    die "$what failed; the command was: $*"
+  fi
+  rm -f "$log"
+  note "$what: done in $((SECONDS - begin)) s"
+}
+
+# as_root COMMAND...: as we are, by sudo, or the words to type.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+    sudo "$@"
+  else
+    die "this needs root. Type, as root:  $*"
+  fi
+}
+
+# need_packages NAME...: Debian packages, by apt-get, only those that are missing.
+need_packages() {
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    note "no apt-get here; what is needed bears these names on Debian: $*"
+    return
+  fi
+  local missing=() name have
+  have=$(dpkg-query -W -f '${Package}:${db:Status-Status}\n' "$@" 2>/dev/null || true)
+  for name in "$@"; do
+    [[ $'\n'$have$'\n' == *$'\n'"$name:installed"$'\n'* ]] || missing+=("$name")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  # sudo asks for its password here, where it can still be seen.
+  as_root true
+  # Old package lists will often do; fetching new ones is the slow part.
+  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+    "${missing[@]}" >/dev/null 2>&1 </dev/null; then
+    quietly "fetching the package lists" as_root apt-get update
+    quietly "installing ${missing[*]}" as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y --no-install-recommends "${missing[@]}"
+  else
+    note "installed ${missing[*]}"
+  fi
+}
+
+# need_venv: the pinned Python packages, in .venv beside this checkout, never in the system.
+need_venv() {
+  local wanted=$root/scripts/requirements.txt stamp=$venv/requirements.installed
+  [ -x "$python" ] && cmp -s "$wanted" "$stamp" && return
+  if [ ! -x "$python" ]; then
+    quietly "making a Python environment in .venv" python3 -m venv --clear "$venv"
+  fi
+  quietly "installing the Python packages (rclone, webdataset, scikit-learn, ...) in .venv" \
+    "$python" -m pip install --disable-pip-version-check -r "$wanted"
+  cp "$wanted" "$stamp"
+}
+
+need_swift() {
+  command -v swift >/dev/null || die "no swift in PATH; get 6.2 or later from" \
+    "https://www.swift.org/install/linux and put its usr/bin in PATH"
+  local version
+  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+  [ -n "$version" ] || die "'swift --version' does not answer; see https://www.swift.org/install/linux"
+  if [ "$(printf '6.2\n%s\n' "$version" | sort -V | head -n 1)" != 6.2 ]; then
+    die "swift $version is too old, 6.2 is needed; see https://www.swift.org/install/linux"
+  fi
+}
+
+need_fuse() {
+  [ -e /dev/fuse ] || { [ "$(id -u)" -eq 0 ] && modprobe fuse 2>/dev/null; } || true
+  [ -e /dev/fuse ] || die "/dev/fuse is missing, so nothing can be mounted here: load the module" \
+    "(sudo modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN"
+  [ -r /dev/fuse ] && [ -w /dev/fuse ] || die "/dev/fuse cannot be opened by $(id -un):" \
+    "sudo chmod 666 /dev/fuse, or be in its group ($(stat -c %G /dev/fuse))"
+}
+
+# build_release: sets $binary to the release binary, built as it is shipped.
+build_release() {
+  binary=$root/.build/release/wdsfs
+  local build=(swift build --package-path "$root" -c release --static-swift-stdlib --product wdsfs)
+  if [ -t 2 ]; then
+    # Swift's own progress line tells more than ours could.
+    "${build[@]}" >&2 || die "the build failed; the command was: ${build[*]}"
+  elif [ -x "$binary" ]; then
+    quietly "building wdsfs" "${build[@]}"
+  else
+    quietly "building wdsfs for the first time (several minutes on two cores)" "${build[@]}"
+  fi
+}
