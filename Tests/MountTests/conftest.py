@@ -1,0 +1,177 @@
+"""What each mount test gets: a mount that is made, watched, and gone afterwards."""
+
+import faulthandler
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from harness import mounts, relay, servers, shards, trees
+
+PACKAGE = pathlib.Path(__file__).resolve().parents[2]
+DEFAULT_LIMIT = 60
+
+
+def pytest_collection_modifyitems(items):
+    if not os.environ.get("WDSFS_TEST_LONG"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="minutes; scripts/test --long runs it"))
+
+
+@pytest.fixture(scope="session")
+def binary():
+    path = os.environ.get("WDSFS_TEST_BINARY") or str(PACKAGE / ".build/release/wdsfs")
+    if not os.access(path, os.X_OK):
+        pytest.exit(f"{path} is not built; scripts/test does it", returncode=1)
+    return path
+
+
+@pytest.fixture
+def live():
+    """The mounts of this test, for the time limit to end."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def time_limit(request, live):
+    """Ends a test that takes too long, by the mount's death: who waits for it then gets an error."""
+    marker = request.node.get_closest_marker("limit")
+    seconds = marker.args[0] if marker else DEFAULT_LIMIT
+    expired = threading.Event()
+
+    def expire():
+        expired.set()
+        for mount in live:
+            for pid in mount.pids():
+                os.kill(pid, signal.SIGKILL)
+
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
+    # Should even that not help, the whole run ends and the sweep of scripts/test follows.
+    faulthandler.dump_traceback_later(seconds + 60, exit=True)
+    yield
+    timer.cancel()
+    faulthandler.cancel_dump_traceback_later()
+    assert not expired.is_set(), f"not done after {seconds} s: its mounts were killed"
+
+
+@pytest.fixture
+def mount(binary, tmp_path, live):
+    """Makes mounts: `mount(remote, *options, environment=..., name=...)`."""
+
+    def make(remote, *options, environment=None, name="mnt", cache_dir=None, start=True):
+        made = mounts.Mount(
+            binary, remote, tmp_path / name, *options, environment=environment, cache_dir=cache_dir
+        )
+        live.append(made)
+        return made.start() if start else made
+
+    yield make
+    for made in live:
+        made.clear()
+    assert mounts.mounted(below=tmp_path) == []
+    assert [made.pids() for made in live if made.pids()] == []
+
+
+@pytest.fixture
+def run(binary, tmp_path):
+    """Runs wdsfs to its end with a clean environment; for what should fail or finish at once."""
+
+    def command(*words, environment=None, seconds=20, **options):
+        return subprocess.run(
+            [binary, *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=environment or mounts.clean_environment(),
+            timeout=seconds,
+            **options,
+        )
+
+    return command
+
+
+class Store:
+    """An S3 server for the whole run; each dataset in it is a bucket."""
+
+    def __init__(self, folder):
+        self.root = folder / "buckets"
+        self.root.mkdir()
+        # Buckets are added while it runs.
+        self.server = servers.RcloneS3(self.root, folder / "server", listings_kept="0s")
+        self.datasets = {}
+
+    def dataset(self, bucket, make):
+        """The dataset of a bucket, made by `make(dataset)` the first time it is asked for."""
+        if bucket not in self.datasets:
+            dataset = shards.Dataset(self.root / bucket)
+            make(dataset)
+            self.datasets[bucket] = dataset
+        return self.datasets[bucket]
+
+    def environment(self, **more):
+        return mounts.clean_environment(**self.server.environment(), **more)
+
+    def options(self):
+        return ["--endpoint-url", self.server.endpoint]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    made = Store(tmp_path_factory.mktemp("store"))
+    with made.server:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def small(store):
+    """A dataset of two splits, uneven on purpose: 21 and 6 samples in 4 and 2 shards."""
+
+    def make(dataset):
+        dataset.add_split("train", [5, 7, 3, 6]).add_split("val", [4, 2])
+
+    return store.dataset("small", make)
+
+
+@pytest.fixture
+def mount_small(store, small, mount):
+    """Mounts `small` over S3, with options."""
+
+    def make(*options, environment=None, **more):
+        return mount(
+            "s3://small",
+            *store.options(),
+            *options,
+            environment=environment or store.environment(),
+            **more,
+        )
+
+    return make
+
+
+@pytest.fixture
+def watched(store, tmp_path):
+    """A relay before the S3 server, that counts and holds requests."""
+    with relay.Relay(store.server.endpoint, tmp_path / "relay") as made:
+        yield made
+
+
+@pytest.fixture
+def equal():
+    """Compares a mount with its dataset, byte by byte, in several reader processes."""
+
+    def compare(mount, dataset, world_size=1, processes=2):
+        ranks = {
+            (split, rank): dataset.rank(split, rank, world_size)
+            for split in dataset.splits
+            for rank in range(world_size)
+        }
+        samples, _ = trees.check_tree(mount.point, ranks, processes)
+        assert samples == dataset.sample_count()
+
+    return compare
