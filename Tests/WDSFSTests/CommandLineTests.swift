@@ -76,7 +76,7 @@ import WDSFS
 
   @Test func aLogThatCannotBeOpenedIsSaid() throws {
     let folder = try TemporaryFolder()
-    let run = try ProgramRun(["mount", "s3://b", folder.path, "--log-file", "/nonexistent/l"])
+    let run = try ProgramRun(["mount", "/none", folder.path, "--log-file", "/nonexistent/l"])
     #expect(run.exitCode == 2)
     #expect(run.isOneLine && run.errors.contains("/nonexistent/l"))
   }
@@ -84,11 +84,24 @@ import WDSFS
   @Test func theLogFileIsOursAlone() throws {
     let folder = try TemporaryFolder()
     let log = folder.path + "/log"
-    _ = try ProgramRun(["mount", "s3://b", folder.path, "--log-file", log, "--world-size", "3"])
+    let place = try folder.folder("m")
+    _ = try ProgramRun(["mount", folder.path + "/none", place, "--log-file", log])
     var status = stat()
     #expect(stat(log, &status) == 0)
     #expect(status.st_mode & 0o777 == 0o600)
     #expect(status.st_size > 0)
+  }
+
+  @Test func aLogThatIsFullOrClosedChangesNothing() throws {
+    let folder = try TemporaryFolder()
+    let words = ["mount", folder.path + "/none", try folder.folder("m")]
+    let run = try ProgramRun(words)
+    #expect(run.exitCode != 0 && run.isOneLine)
+    for log in ["/dev/full", "/dev/null"] {
+      let other = try ProgramRun(words + ["--log-file", log])
+      #expect(other.exitCode == run.exitCode)
+      #expect(other.errors == run.errors)
+    }
   }
 
   @Test func unmountRefusesWhatIsNotOurs() throws {

@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import Testing
 import WDSFS
 
@@ -41,6 +42,29 @@ import WDSFS
         [ "$6" = $$ ] && echo mounted >&"$_WDSFS_STATUS_FD"
         """#
       exit(try Self.start(script) == .success ? 42 : 1)
+    }
+  }
+
+  @Test func onceItIsMountedTheTerminalIsLetGo() async {
+    await #expect(processExitsWith: .exitCode(42)) {
+      var ends: [Int32] = [-1, -1]
+      try #require(pipe(&ends) == 0)
+      let process = MountProcess(
+        log: Logger(label: "t") { _ in SwiftLogNoOpLogHandler() },
+        events: EventLog(),
+        status: StatusPipe(file: ends[1])
+      )
+      try #require(process.reportMounted())
+      var buffer = [UInt8](repeating: 0, count: 100)
+      let count = read(ends[0], &buffer, 100)
+      let isReported = StatusPipe.decoded(Array(buffer.prefix(max(0, count)))) == .mounted
+      var null = stat()
+      stat("/dev/null", &null)
+      let isLetGo = (STDIN_FILENO...STDERR_FILENO).allSatisfy { file in
+        var status = stat()
+        return fstat(file, &status) == 0 && status.st_rdev == null.st_rdev
+      }
+      exit(isReported && isLetGo ? 42 : 1)
     }
   }
 

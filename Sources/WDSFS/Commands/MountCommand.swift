@@ -60,7 +60,12 @@ struct MountCommand: Subcommand {
     }
     let process = try MountProcess.prepare(settings: settings, status: program.status)
     let path = try MountPoint().prepare(settings.mountPoint, log: process.log)
-    return try program.serve(settings.mounted(at: path), process)
+    do throws(Failure) {
+      return try program.serve(settings.mounted(at: path), process)
+    } catch {
+      process.note(error)
+      throw error
+    }
   }
 
   func settings(

@@ -14,7 +14,11 @@ package struct ServingProcess {
   static func of(_ place: String) -> ServingProcess? {
     let number = BoundedCall.result(atMost: maxAsking) { read(place + "/.wdsfs/config.json") }
     guard let number, let number else { return nil }
-    return ServingProcess(processID: number)
+    guard let server = ServingProcess(processID: number) else { return nil }
+    // A mount made in another container names a number that is somebody else's here.
+    return server.content("comm", maxBytes: 64) == Array((ProcessSetUp.processName + "\n").utf8)
+      ? server
+      : nil
   }
 
   /// Nil where there is no such process here, for example in another container.
@@ -37,15 +41,20 @@ package struct ServingProcess {
 
   /// One that has ended and that nobody waits for, as in containers without init, is not running.
   private var isRunning: Bool {
-    let file = openat(folder.file, "stat", O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return false }
-    defer { close(file) }
-    let bytes = FileDescriptorOutput.readAll(from: file, maxBytes: 512)
+    let bytes = content("stat", maxBytes: 512)
     // `pid (name) state …`, and the name may hold anything.
     guard let bracket = bytes.lastIndex(of: UInt8(ascii: ")")), bracket + 2 < bytes.count else {
       return false
     }
     return bytes[bracket + 2] != UInt8(ascii: "Z") && bytes[bracket + 2] != UInt8(ascii: "X")
+  }
+
+  /// Empty once the process is gone.
+  private func content(_ name: String, maxBytes: Int) -> [UInt8] {
+    let file = openat(folder.file, name, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return [] }
+    defer { close(file) }
+    return FileDescriptorOutput.readAll(from: file, maxBytes: maxBytes)
   }
 
   // MARK: - The number

@@ -58,6 +58,17 @@ package struct MountProcess: Sendable {
     return isAwaited
   }
 
+  /// Logs why the mount ends, where a line on stderr is seen by nobody.
+  ///
+  /// Once it is mounted, no one waits at the other end of the status pipe.
+  func note(_ failure: Failure) {
+    guard status != nil else { return }
+    log.error(
+      "\(failure.sentence)",
+      metadata: ["event": "mount.failed", "code": "\(failure.code.rawValue)"]
+    )
+  }
+
   private static func logOutput(
     _ settings: MountSettings,
     isBackground: Bool

@@ -17,6 +17,7 @@ enum ProcessSetUp {
   /// For a process that serves a mount.
   static func forServing(keepsCore: Bool) {
     Signals.block()
+    nameProcess()
     if !keepsCore { _ = wdsfs_set_dumpable(0) }
     raiseFileLimit()
   }
@@ -26,12 +27,6 @@ enum ProcessSetUp {
   /// - Parameter kept: The one descriptor beyond standard error that stays.
   static func forBackground(keeping kept: Int32) {
     _ = chdir("/")
-    // Started through a link in /proc, it would be called "exe".
-    let file = open("/proc/self/comm", O_WRONLY | O_CLOEXEC)
-    if file >= 0 {
-      FileDescriptorOutput.writeAll(Array("wdsfs".utf8), to: file)
-      close(file)
-    }
     for file in openFiles() where file > STDERR_FILENO && file != kept { close(file) }
   }
 
@@ -41,6 +36,17 @@ enum ProcessSetUp {
     guard null >= 0 else { return }
     for file in STDIN_FILENO...STDERR_FILENO { dup2(null, file) }
     close(null)
+  }
+
+  /// By this name whoever unmounts knows it again.
+  static let processName = "wdsfs"
+
+  /// Started through a link, in /proc or as `mount.wdsfs`, it would be called after that.
+  private static func nameProcess() {
+    let file = open("/proc/self/comm", O_WRONLY | O_CLOEXEC)
+    guard file >= 0 else { return }
+    FileDescriptorOutput.writeAll(Array(processName.utf8), to: file)
+    close(file)
   }
 
   /// The hard limit is what the machine's owner allows; the soft one is only for programs that use

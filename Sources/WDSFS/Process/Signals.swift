@@ -8,7 +8,7 @@ package enum Signals {
   private static let handled = [SIGTERM, SIGINT, SIGHUP]
 
   /// How long a second signal waits for what must not be left out, such as the cursor's write.
-  private static let lastMilliseconds = 800
+  private static let lastMilliseconds = 600
 
   /// Keeps the signals from every thread that is made from here on; call it before there are any.
   package static func block() {
