@@ -5,7 +5,9 @@ import Glibc
 /// `@unchecked Sendable`: nobody writes to the bytes once the initialiser has returned.
 package final class IndexStorage: @unchecked Sendable {
   package let bytes: UnsafeRawBufferPointer
-  private let isMapped: Bool
+
+  /// What is unmapped at the end; nil for a block.
+  private let mapping: UnsafeRawBufferPointer?
 
   /// Allocates a block and has it filled.
   ///
@@ -16,7 +18,7 @@ package final class IndexStorage: @unchecked Sendable {
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 16)
     fill(block)
     bytes = UnsafeRawBufferPointer(block)
-    isMapped = false
+    mapping = nil
   }
 
   /// Copies bytes into a block.
@@ -27,17 +29,18 @@ package final class IndexStorage: @unchecked Sendable {
   /// Takes over a region that `mmap` gave; it is unmapped with the last reference.
   ///
   /// The file behind it must not be cut short meanwhile: writers replace it by a new file.
-  package init(adoptingMapping region: UnsafeRawBufferPointer) {
-    bytes = region
-    isMapped = true
+  ///
+  /// - Parameters:
+  ///   - region: All of the mapping.
+  ///   - headerBytes: What comes before the index, a multiple of 8.
+  package init(adoptingMapping region: UnsafeRawBufferPointer, headerBytes: Int = 0) {
+    bytes = UnsafeRawBufferPointer(rebasing: region.dropFirst(headerBytes))
+    mapping = region
   }
 
   deinit {
-    if isMapped {
-      guard let base = bytes.baseAddress else { return }
-      munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
-    } else {
-      bytes.deallocate()
-    }
+    guard let mapping else { return bytes.deallocate() }
+    guard let base = mapping.baseAddress else { return }
+    munmap(UnsafeMutableRawPointer(mutating: base), mapping.count)
   }
 }

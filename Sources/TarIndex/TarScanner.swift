@@ -6,7 +6,7 @@
 /// The object's size is known from the start, so what cannot fit in it is damage as soon as its
 /// header is seen, and a sample is complete as soon as the header of a member with another key was.
 package struct TarScanner: Sendable {
-  package let objectBytes: Int64
+  package private(set) var objectBytes: Int64
 
   /// Where the scanner wants to go on.
   ///
@@ -22,6 +22,11 @@ package struct TarScanner: Sendable {
   private var warnings = WarningTable()
   private var damage: TarDamage?
   private var memberCount = 0
+
+  /// The member or extension that `nextOffset` lies behind, for an end that comes as a surprise.
+  private var last: (dataEnd: Int64, header: Int64, whenCut: TarErrorClass) = (
+    0, 0, .truncatedHeader
+  )
   private var nameScratch: [UInt8] = []
   private var fieldScratch: [UInt8] = []
 
@@ -137,6 +142,33 @@ package struct TarScanner: Sendable {
     case .sparseBlock: takeSparseBlock(item)
     default: takeHeader(item)
     }
+  }
+
+  /// Says where the object ends, where that was not known at the start.
+  ///
+  /// For a tar that comes out of a compressed stream: it is begun with `Int64.max` bytes, and judged
+  /// at its end as one whose size was known.
+  ///
+  /// - Parameter end: Everything before it was fed.
+  package mutating func endObject(at end: Int64) {
+    objectBytes = end
+    guard !isDone else { return }
+    if end == 0 { return fail(.empty, at: 0) }
+    if end < TarHeader.blockBytes { return fail(.notTar, at: 0) }
+    switch phase {
+    case .done: break
+    case .trailing: finish()
+    case .extensionBody: fail(.truncatedHeader, at: pending.lastHeader)
+    case .sparseBlock, .sparseMap: fail(.truncatedData, at: last.header)
+    case .header where !carried.isEmpty:
+      fail(.truncatedHeader, at: nextOffset - Int64(carried.count))
+    case .header: goOn(afterDataEnd: last.dataEnd, header: last.header, whenCut: last.whenCut)
+    }
+  }
+
+  /// Adds the warning for bytes behind a compressed stream, which the scanner does not see itself.
+  package mutating func noteTrailingData() {
+    warnings.add(.trailingData)
   }
 
   // MARK: Headers
@@ -322,6 +354,7 @@ package struct TarScanner: Sendable {
     header: Int64,
     whenCut: TarErrorClass
   ) {
+    last = (dataEnd, header, whenCut)
     if dataEnd == objectBytes { return endWithoutMark() }
     guard let next = TarExtent.padded(dataEnd), next <= objectBytes else {
       // Neither the end of the data nor of its padding: something was cut off.
