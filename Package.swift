@@ -25,6 +25,7 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(
   name: "ArgumentParser",
@@ -39,6 +40,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -56,13 +58,16 @@ let package = Package(
       pkgConfig: "libcurl",
       providers: [.apt(["libcurl4-openssl-dev"])]
     ),
-    .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CProcess"),
     floor("Remote", [system]),
     floor("S3Client", ["Remote", "CCurl", crypto, logging]),
     floor("TarIndex", ["CXXHash", crypto]),
     floor("Decompression", ["CCompression", "TarIndex"]),
     floor("SampleOrder"),
+    floor(
+      "ShardCache",
+      ["Remote", "TarIndex", "Decompression", "CXXHash", deque, logging]
+    ),
     .executableTarget(
       name: "WDSFS",
       dependencies: ["Remote", "CProcess", arguments, logging],

@@ -1,0 +1,318 @@
+import Decompression
+import Glibc
+import Remote
+import Synchronization
+import TarIndex
+
+/// Makes one shard's index, from the bytes that pass by and from those it asks for.
+///
+/// Where nobody waits it only looks at what is fetched for others. Where somebody does it goes on
+/// through the shard as far as the sample that is wanted: in large steps where the members are
+/// small, from header to header where their bodies are not worth reading.
+final class IndexBuild: CacheWaiter {
+  private enum Phase {
+    /// Nobody has asked yet.
+    case idle
+
+    /// The index file of an earlier mount is being looked for.
+    case opening
+
+    /// The first bytes decide how the shard is read.
+    case detecting
+
+    case scanning
+
+    /// The shard is read whole, by `WholeShardLoad`, which brings the index.
+    case whole
+
+    case ended
+  }
+
+  private struct State {
+    var phase = Phase.idle
+    var scanner: TarScanner
+    var fedOffset: Int64 = 0
+    var waiting: [(sample: Int, waiter: any CacheWaiter)] = []
+
+    /// A chunk or a header was asked for and has not come.
+    var isFetching = false
+    var stepBytes: Int64 = 0
+
+    /// Why the object is no shard at all.
+    var rejection: TarErrorClass?
+
+    var wantedSample: Int? { waiting.map(\.sample).max() }
+  }
+
+  /// A body of at least this is jumped over: at 60 MB/s and 20 ms a request it takes as long to read
+  /// 1.2 MB as to ask for what comes after it.
+  private static let hopBytes: Int64 = 1 << 20
+
+  /// One request beyond a large body brings a few small members and the next large one's header.
+  private static let hopReadBytes: Int64 = 8 << 10
+
+  private static let maxStepBytes: Int64 = 32 << 20
+
+  private unowned let reader: ShardReader
+  private let shard: Int
+  private let state: Mutex<State>
+
+  /// The chunk that the scan goes on in, so that others' fetches need look no further; -1 for none.
+  private let nextChunk = Atomic<Int32>(-1)
+
+  init(reader: ShardReader, shard: Int) {
+    self.reader = reader
+    self.shard = shard
+    self.state = Mutex(State(scanner: TarScanner(objectBytes: reader.shards[shard].sizeBytes)))
+  }
+
+  // MARK: Asking
+
+  /// Tells the waiter once sample `number` is known, or that there are fewer.
+  func want(_ number: Int, _ waiter: any CacheWaiter) {
+    let isOver = state.withLock { state in
+      if state.phase == .ended { return true }
+      state.waiting.append((number, waiter))
+      return false
+    }
+    if isOver { return waiter.cacheAnswered(nil) }
+    begin()
+    drive()
+  }
+
+  /// Looks for an earlier mount's index, and takes what passes by from then on.
+  func begin() {
+    let isFirst = state.withLock { state in
+      guard state.phase == .idle else { return false }
+      state.phase = .opening
+      return true
+    }
+    guard isFirst else { return }
+    reader.workers.run(isUrgent: true) { [self] in open() }
+  }
+
+  private func open() {
+    if let kept = reader.keptIndex(ofShard: shard) {
+      return end(with: kept.index, isInflated: kept.isInflated, isNew: false)
+    }
+    state.withLock { state in
+      state.phase = reader.shards[shard].sizeBytes == 0 ? .scanning : .detecting
+    }
+    nextChunk.store(0, ordering: .sequentiallyConsistent)
+    drive()
+  }
+
+  /// A chunk of this shard has new bytes.
+  func offer(_ chunk: Int32) {
+    guard chunk == nextChunk.load(ordering: .sequentiallyConsistent) else { return }
+    drive()
+  }
+
+  func cacheAnswered(_ failure: CacheError?) {
+    state.withLock { $0.isFetching = false }
+    if let failure { return fail(failure) }
+    drive()
+  }
+
+  // MARK: Going on
+
+  private enum Step {
+    case nothing
+    case ended(ShardIndex)
+    case whole
+    case chunk(Range<Int64>, ahead: Range<Int64>)
+    case header(Range<Int64>)
+  }
+
+  private func drive() {
+    let (step, served, snapshot) = state.withLock { state in
+      feedWhatIsThere(&state)
+      let (served, snapshot) = takeServed(&state)
+      return (nextStep(&state), served, snapshot)
+    }
+    if let snapshot { reader.publish(snapshot, ofShard: shard, isInflated: false) }
+    for waiter in served { waiter.cacheAnswered(nil) }
+    switch step {
+    case .nothing: break
+    case .ended(let index): end(with: index, isInflated: false, isNew: true)
+    case .whole: reader.loadWhole(shard, for: self)
+    case .chunk(let range, let ahead):
+      reader.obtain(range, ofShard: shard, isAhead: false, self)
+      if !ahead.isEmpty { reader.obtain(ahead, ofShard: shard, isAhead: true, nil) }
+    case .header(let range): fetchHeader(range)
+    }
+  }
+
+  private func feedWhatIsThere(_ state: inout State) {
+    while state.phase == .detecting || state.phase == .scanning, !state.scanner.isDone,
+      state.rejection == nil
+    {
+      let offset = state.phase == .detecting ? 0 : state.scanner.nextOffset
+      let number = Int32(clamping: offset / Int64(ChunkID.sizeBytes))
+      nextChunk.store(number, ordering: .sequentiallyConsistent)
+      let chunk = ChunkID(shard: Int32(shard), plane: .stored, number: number)
+      let wasFed = reader.withFilled(chunk) { bytes in
+        let known = Int64(chunk.startOffset) + Int64(bytes.count)
+        if state.phase == .detecting {
+          let needed = min(reader.shards[shard].sizeBytes, Int64(ShardContent.decidingBytes))
+          guard known >= needed else { return false }
+          state.phase = detectedPhase(
+            &state,
+            UnsafeRawBufferPointer(rebasing: bytes.prefix(Int(needed)))
+          )
+          return true
+        }
+        guard known > offset else { return false }
+        let start = Int(offset - chunk.startOffset)
+        state.scanner.feed(UnsafeRawBufferPointer(rebasing: bytes[start...]), at: offset)
+        state.fedOffset = known
+        return true
+      }
+      guard wasFed else { return }
+    }
+  }
+
+  private func detectedPhase(_ state: inout State, _ first: UnsafeRawBufferPointer) -> Phase {
+    let content = ShardContent.detect(firstBytes: first)
+    if case .compressed = content { return .whole }
+    if let rejection = content.rejection {
+      state.rejection = rejection
+      return .scanning
+    }
+    return reader.shards[shard].acceptsRanges ? .scanning : .whole
+  }
+
+  /// Who can now be told, and what to publish for them.
+  private func takeServed(_ state: inout State) -> ([any CacheWaiter], ShardIndex?) {
+    guard state.phase == .scanning, !state.scanner.isDone else { return ([], nil) }
+    let count = state.scanner.sampleCount
+    guard state.waiting.contains(where: { $0.sample < count }) else { return ([], nil) }
+    var served: [any CacheWaiter] = []
+    state.waiting.removeAll { waiting in
+      guard waiting.sample < count else { return false }
+      served.append(waiting.waiter)
+      return true
+    }
+    return (served, state.scanner.snapshot())
+  }
+
+  private func nextStep(_ state: inout State) -> Step {
+    switch state.phase {
+    case .idle, .opening, .ended: return .nothing
+    case .whole:
+      guard !state.isFetching else { return .nothing }
+      state.isFetching = true
+      return .whole
+    case .detecting, .scanning: break
+    }
+    if state.phase == .scanning, let rejection = state.rejection {
+      state.phase = .ended
+      return .ended(.rejected(rejection, objectBytes: state.scanner.objectBytes))
+    }
+    if state.phase == .scanning && state.scanner.isDone {
+      state.phase = .ended
+      return .ended(state.scanner.snapshot())
+    }
+    guard !state.isFetching, state.wantedSample != nil else { return .nothing }
+    state.isFetching = true
+    let offset = state.phase == .detecting ? 0 : state.scanner.nextOffset
+    let size = reader.shards[shard].sizeBytes
+    if !reader.shards[shard].acceptsRanges {
+      state.phase = .whole
+      return .whole
+    }
+    let chunkEnd = (offset / Int64(ChunkID.sizeBytes) + 1) * Int64(ChunkID.sizeBytes)
+    if offset - state.fedOffset >= Self.hopBytes, !reader.isOnItsWay(offset, ofShard: shard) {
+      return .header(offset..<min(size, offset + Self.hopReadBytes))
+    }
+    let end = min(size, chunkEnd, max(offset + 1, offset + Int64(ShardContent.decidingBytes)))
+    let ahead = min(size, chunkEnd)..<min(size, chunkEnd + state.stepBytes)
+    state.stepBytes = min(Self.maxStepBytes, max(1 << 20, state.stepBytes * 2))
+    return .chunk(offset..<end, ahead: ahead)
+  }
+
+  // MARK: Hops
+
+  private func fetchHeader(_ range: Range<Int64>) {
+    let receiver = HeaderReceiver(expectedBytes: range.count) { [self] result in
+      switch result {
+      case .success(let bytes):
+        state.withLock { state in
+          state.isFetching = false
+          guard state.phase == .scanning, state.scanner.nextOffset == range.lowerBound else {
+            return
+          }
+          bytes.withUnsafeBytes { state.scanner.feed($0, at: range.lowerBound) }
+          state.fedOffset = range.upperBound
+        }
+        drive()
+      case .failure(let error):
+        let size = Int64(ChunkID.sizeBytes)
+        let chunk = Int32(clamping: range.lowerBound / size)
+        let failure = reader.restate(error, ofShard: shard, run: chunk..<chunk + 1)
+        state.withLock { $0.isFetching = false }
+        fail(failure)
+      }
+    }
+    let request = RangeRequest(
+      object: reader.shards[shard],
+      range: range,
+      priority: .reader
+    )
+    _ = reader.store.fetch(request, into: receiver)
+  }
+
+  // MARK: Ending
+
+  /// Takes the finished index, from disk, from the scan or from a whole load.
+  func end(with index: ShardIndex, isInflated: Bool, isNew: Bool) {
+    nextChunk.store(-1, ordering: .sequentiallyConsistent)
+    let failure = reader.complete(index, ofShard: shard, isInflated: isInflated, isNew: isNew)
+    let waiting = state.withLock { state in
+      state.phase = .ended
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    for (_, waiter) in waiting { waiter.cacheAnswered(failure) }
+  }
+
+  /// Tells everybody why; the next who asks begins anew.
+  func fail(_ failure: CacheError) {
+    nextChunk.store(-1, ordering: .sequentiallyConsistent)
+    reader.forgetBuild(ofShard: shard)
+    let waiting = state.withLock { state in
+      state.phase = .ended
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    for (_, waiter) in waiting { waiter.cacheAnswered(failure) }
+  }
+}
+
+/// Collects the few bytes of a header read.
+///
+/// Proof of `@unchecked Sendable`: the store calls a receiver from one thread at a time.
+private final class HeaderReceiver: RangeReceiver, @unchecked Sendable {
+  private var bytes: [UInt8] = []
+  private let expectedBytes: Int
+  private let completion: @Sendable (Result<[UInt8], StoreError>) -> Void
+
+  init(
+    expectedBytes: Int,
+    completion: @escaping @Sendable (Result<[UInt8], StoreError>) -> Void
+  ) {
+    self.expectedBytes = expectedBytes
+    self.completion = completion
+    bytes.reserveCapacity(expectedBytes)
+  }
+
+  func receive(_ more: UnsafeRawBufferPointer) -> ReceiverVerdict {
+    guard bytes.count + more.count <= expectedBytes else { return .stop }
+    bytes += more
+    return .more
+  }
+
+  func finish(_ result: Result<Void, StoreError>) {
+    completion(result.map { bytes })
+  }
+}

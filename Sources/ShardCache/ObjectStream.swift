@@ -1,0 +1,189 @@
+import Glibc
+import Remote
+import Synchronization
+
+/// A whole object as pieces in order, for who reads it from front to back on a thread that may wait.
+///
+/// Where the store gives ranges a few pieces are fetched at once; where it gives none there is one
+/// request, which is paused while the reader is behind.
+final class ObjectStream: Sendable {
+  /// What one request brings, and how much of it may lie unread.
+  private static let pieceBytes: Int64 = 4 << 20
+  private static let piecesAtOnce = 4
+
+  private let store: any ObjectStore
+  private let object: ObjectInfo
+  private let pieces: Mutex<Pieces>
+  private let arrived = Latch()
+
+  private struct Pieces {
+    var fetching: [Piece] = []
+    var nextOffset: Int64 = 0
+  }
+
+  init(store: any ObjectStore, object: ObjectInfo) {
+    self.store = store
+    self.object = object
+    self.pieces = Mutex(Pieces())
+  }
+
+  /// The next bytes; empty at the object's end.
+  ///
+  /// Blocks until there are some.
+  func next() throws(StoreError) -> [UInt8] {
+    while true {
+      startMore()
+      guard let first = pieces.withLock({ $0.fetching.first }) else { return [] }
+      switch first.take() {
+      case .bytes(let bytes): return bytes
+      case .ended: pieces.withLock { _ = $0.fetching.removeFirst() }
+      case .failed(let error): throw error
+      case .nothingYet: arrived.wait()
+      }
+    }
+  }
+
+  func cancel() {
+    let all = pieces.withLock { $0.fetching }
+    for piece in all { piece.cancel() }
+    arrived.open()
+  }
+
+  private func startMore() {
+    while true {
+      let range = pieces.withLock { pieces -> Range<Int64>? in
+        guard pieces.nextOffset < object.sizeBytes, pieces.fetching.count < Self.piecesAtOnce else {
+          return nil
+        }
+        let start = pieces.nextOffset
+        let end =
+          object.acceptsRanges
+          ? min(object.sizeBytes, start + Self.pieceBytes) : object.sizeBytes
+        pieces.nextOffset = end
+        return start..<end
+      }
+      guard let range else { return }
+      let piece = Piece(maxUnreadBytes: Int(Self.pieceBytes), arrived: arrived)
+      pieces.withLock { $0.fetching.append(piece) }
+      let request = RangeRequest(object: object, range: range, priority: .reader)
+      piece.hold(store.fetch(request, into: piece))
+    }
+  }
+}
+
+/// One request's bytes on their way from the store's thread to the reader's.
+private final class Piece: RangeReceiver {
+  enum Taken {
+    case bytes([UInt8])
+    case ended
+    case failed(StoreError)
+    case nothingYet
+  }
+
+  private struct State {
+    var unread: [UInt8] = []
+    var result: Result<Void, StoreError>?
+    var isPaused = false
+    var isCancelled = false
+    var ticket: (any FetchTicket)?
+  }
+
+  private let maxUnreadBytes: Int
+  private let arrived: Latch
+  private let state = Mutex(State())
+
+  init(maxUnreadBytes: Int, arrived: Latch) {
+    self.maxUnreadBytes = maxUnreadBytes
+    self.arrived = arrived
+  }
+
+  func hold(_ ticket: any FetchTicket) {
+    let isCancelled = state.withLock { state in
+      state.ticket = ticket
+      return state.isCancelled
+    }
+    if isCancelled { ticket.cancel() }
+  }
+
+  func cancel() {
+    let ticket = state.withLock { state in
+      state.isCancelled = true
+      return state.ticket
+    }
+    ticket?.cancel()
+  }
+
+  func take() -> Taken {
+    let (taken, paused) = state.withLock { state -> (Taken, (any FetchTicket)?) in
+      if state.unread.isEmpty {
+        switch state.result {
+        case nil: return (.nothingYet, nil)
+        case .success: return (.ended, nil)
+        case .failure(let error): return (.failed(error), nil)
+        }
+      }
+      defer {
+        state.unread = []
+        state.isPaused = false
+      }
+      return (.bytes(state.unread), state.isPaused ? state.ticket : nil)
+    }
+    paused?.resume()
+    return taken
+  }
+
+  func receive(_ bytes: UnsafeRawBufferPointer) -> ReceiverVerdict {
+    let verdict = state.withLock { state -> ReceiverVerdict in
+      if state.isCancelled { return .stop }
+      // Without its ticket a paused fetch could not be resumed.
+      if state.unread.count + bytes.count > maxUnreadBytes, !state.unread.isEmpty,
+        state.ticket != nil
+      {
+        state.isPaused = true
+        return .pause
+      }
+      state.unread += bytes
+      return .more
+    }
+    arrived.open()
+    return verdict
+  }
+
+  func finish(_ result: Result<Void, StoreError>) {
+    state.withLock { state in
+      state.result = result
+      state.ticket = nil
+    }
+    arrived.open()
+  }
+}
+
+/// Lets one thread sleep until another has something for it.
+///
+/// Proof of `@unchecked Sendable`: the semaphore is made once, never moved, and thread-safe.
+final class Latch: CacheWaiter, @unchecked Sendable {
+  private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+
+  init() {
+    sem_init(semaphore, 0, 0)
+  }
+
+  deinit {
+    sem_destroy(semaphore)
+    semaphore.deallocate()
+  }
+
+  func open() {
+    var value: Int32 = 0
+    sem_getvalue(semaphore, &value)
+    if value < 1 { sem_post(semaphore) }
+  }
+
+  func wait() {
+    while sem_wait(semaphore) != 0 {}
+  }
+
+  func cacheAnswered(_ failure: CacheError?) {
+    open()
+  }
+}
