@@ -68,6 +68,7 @@ let package = Package(
       "ShardCache",
       ["Remote", "TarIndex", "Decompression", "CXXHash", deque, logging]
     ),
+    floor("SampleTree", ["Remote", "ShardCache", "SampleOrder", "TarIndex"]),
     .executableTarget(
       name: "WDSFS",
       dependencies: ["Remote", "CProcess", arguments, logging],

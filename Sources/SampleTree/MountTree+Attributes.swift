@@ -1,0 +1,89 @@
+import Glibc
+import Remote
+import ShardCache
+import TarIndex
+
+/// Extended attributes: where a sample comes from, and how long a rank's epoch is.
+extension MountTree {
+  private enum Name {
+    static let key = "user.wds.key"
+    static let shard = "user.wds.shard"
+    static let offset = "user.wds.offset"
+    static let eTag = "user.wds.etag"
+    static let samples = "user.wds.samples"
+    static let epoch = "user.wds.epoch"
+  }
+
+  package func extendedAttributeNames(of inode: UInt64) throws(Obstacle) -> [String] {
+    switch try node(inode) {
+    case .sample, .field: [Name.key, Name.shard, Name.offset, Name.eTag]
+    case .rank(let split, let rank):
+      try rankPass(split: split, rank: rank).length == nil
+        ? [Name.epoch] : [Name.samples, Name.epoch]
+    default: []
+    }
+  }
+
+  /// The value of an extended attribute.
+  ///
+  /// - Parameters:
+  ///   - name: As the kernel gives it; names that are not ours are asked for all the time, for
+  ///     example by `ls` and `cp`, and are answered without looking further.
+  ///   - inode: Of any node.
+  /// - Returns: The value's bytes.
+  /// - Throws: `Obstacle`.
+  package func extendedAttribute(
+    _ name: UnsafeRawBufferPointer,
+    of inode: UInt64
+  ) throws(Obstacle) -> [UInt8] {
+    guard name.starts(with: "user.wds.".utf8) else { throw .failure(.noSuchAttribute) }
+    let name = String(decoding: name, as: UTF8.self)
+    switch try node(inode) {
+    case .sample(let number, let position):
+      let sample = try locate(position, in: try pass(number))
+      return try value(
+        name,
+        of: sample,
+        offset: sample.index.span(ofSample: sample.number).lowerBound
+      )
+    case .field(let number, let position, let field):
+      let sample = try locate(position, in: try pass(number))
+      let ordinals = sample.index.fieldOrdinals(ofSample: sample.number)
+      guard field < ordinals.count else { throw .failure(.noSuchEntry) }
+      let member = sample.index.member(ordinals.lowerBound + field)
+      return try value(name, of: sample, offset: member.dataOffset)
+    case .rank(let split, let rank):
+      let pass = try rankPass(split: split, rank: rank)
+      switch name {
+      case Name.epoch: return Array("0".utf8)
+      case Name.samples:
+        guard let length = pass.length else { throw .failure(.noSuchAttribute) }
+        return Array(String(length).utf8)
+      default: throw .failure(.noSuchAttribute)
+      }
+    default: throw .failure(.noSuchAttribute)
+    }
+  }
+
+  private func value(
+    _ name: String,
+    of sample: Sample,
+    offset: Int64
+  ) throws(Obstacle) -> [UInt8] {
+    let object = cache.shards[sample.shard]
+    switch name {
+    case Name.key: return sample.index.withKey(ofSample: sample.number) { Array($0) }
+    case Name.shard: return object.key.bytes
+    case Name.offset: return Array(String(offset).utf8)
+    case Name.eTag: return Array(object.eTag.utf8)
+    default: throw .failure(.noSuchAttribute)
+    }
+  }
+
+  /// The shards' bytes together, for `df`.
+  package var totalBytes: Int64 {
+    cache.shards.reduce(0) { $0.addingReportingOverflow($1.sizeBytes).partialValue }
+  }
+
+  static func now() -> Int64 { Int64(time(nil)) }
+}

@@ -1,0 +1,197 @@
+import Remote
+import SampleOrder
+import ShardCache
+import TarIndex
+
+/// Where the sample at a position lies.
+struct Sample {
+  /// The cache's number of its shard.
+  let shard: Int
+
+  /// Its place in the shard.
+  let number: Int
+  let index: ShardIndex
+  let plane: BytePlane
+}
+
+extension MountTree {
+  /// The pass that a rank's directory shows now.
+  func rankPass(split: Int, rank: Int) throws(Obstacle) -> Pass {
+    guard dataset.splits.indices.contains(split), dataset.shows(rank: rank) else {
+      throw .failure(.noSuchEntry)
+    }
+    let pass = passes.pass(.rank(split: split, rank: rank, epoch: 0)) {
+      freshOrder(split: split, epoch: 0)?.rank(rank)
+    }
+    guard let pass else { throw .failure(.noSuchEntry) }
+    return pass
+  }
+
+  private func freshOrder(split: Int, epoch: Int) -> EpochOrder? {
+    let split = dataset.splits[split]
+    guard let shape = try? DatasetShape(shardCount: split.shards.count) else { return nil }
+    return try? EpochOrder(split.parameters, epoch: epoch, shape: shape)
+  }
+
+  /// Finds the sample at a position of a pass.
+  ///
+  /// What the cache has learned of the shards before it is taken up on the way.
+  func locate(_ position: Int, in pass: Pass) throws(Obstacle) -> Sample {
+    if case .shard(_, _, let shard) = pass.kind {
+      return try sample(position, ofShard: shard, pass, position)
+    }
+    let shards = dataset.splits[pass.split].shards
+    while true {
+      switch pass.place(at: position) {
+      case nil, .end: throw .failure(.noSuchEntry)
+      case .sample(let place, let number):
+        return try sample(number, ofShard: shards[place], pass, position)
+      case .unknown(let place, let number):
+        let shard = shards[place]
+        guard try learn(shard, atPlace: place, hasMoreThan: number, pass, position) else {
+          throw .pending(.sample(number: number, shard: shard))
+        }
+      }
+    }
+  }
+
+  /// Takes up what is known of a shard's count.
+  ///
+  /// - Returns: Whether that answers if it has more than `number` samples.
+  private func learn(
+    _ shard: Int,
+    atPlace place: Int,
+    hasMoreThan number: Int,
+    _ pass: Pass,
+    _ position: Int
+  ) throws(Obstacle) -> Bool {
+    if let failure = cache.lastingFailure(ofShard: shard) {
+      guard settings.skipsUnreadable else { throw cacheFailure(failure, pass, position) }
+      return pass.learn(sampleCount: 0, isExact: true, ofPlace: place)
+    }
+    guard let index = cache.index(ofShard: shard) else { return false }
+    let isAnswer = index.isComplete || number < index.sampleCount
+    guard isAnswer else { return false }
+    let isNew = pass.learn(
+      sampleCount: index.sampleCount,
+      isExact: index.isComplete,
+      ofPlace: place
+    )
+    precondition(isNew, "the count of shard \(shard) answers nothing at position \(position)")
+    return true
+  }
+
+  private func sample(
+    _ number: Int,
+    ofShard shard: Int,
+    _ pass: Pass,
+    _ position: Int
+  ) throws(Obstacle) -> Sample {
+    if let (index, plane) = cache.indexAndPlane(ofShard: shard) {
+      if number < index.sampleCount {
+        return Sample(shard: shard, number: number, index: index, plane: plane)
+      }
+      if index.isComplete { throw .failure(.noSuchEntry) }
+    }
+    if let failure = cache.lastingFailure(ofShard: shard) {
+      throw cacheFailure(failure, pass, position)
+    }
+    throw .pending(.sample(number: number, shard: shard))
+  }
+
+  private func cacheFailure(_ failure: CacheError, _ pass: Pass, _ position: Int) -> Obstacle {
+    let node = Node.sample(pass: pass.number, position: position)
+    return .failure(.cache(path: path(of: node), failure))
+  }
+
+  // MARK: Names
+
+  /// The path below the mount point, for messages.
+  package func path(of inode: UInt64) -> String {
+    Node(inode: inode).map { path(of: $0) } ?? "?"
+  }
+
+  func path(of node: Node) -> String {
+    func name(_ split: Int) -> String {
+      dataset.splits.indices.contains(split)
+        ? PrintableName.text(dataset.splits[split].name) : "?"
+    }
+    switch node {
+    case .root: return "."
+    case .controls: return ".wdsfs"
+    case .snapshot: return ".wdsfs/?"
+    case .shards: return ".shards"
+    case .split(let split): return name(split)
+    case .shardSplit(let split): return ".shards/\(name(split))"
+    case .rank(let split, let rank): return "\(name(split))/\(rank)"
+    case .shardFile(let split, let place):
+      let shard = dataset.splits[split].shards[place]
+      return ".shards/\(name(split))/\(PrintableName.text(shardName(ofShard: shard)))"
+    case .pass(let number):
+      guard let pass = passes[number] else { return "?" }
+      switch pass.kind {
+      case .rank(let split, let rank, _): return path(of: .rank(split: split, rank: rank))
+      case .shard(let split, let place, _):
+        return path(of: .shardFile(split: split, place: place)) + ".d"
+      }
+    case .sample(let pass, let position):
+      return path(of: .pass(pass)) + "/" + Self.positionName(position)
+    case .field(let pass, let position, let field):
+      let sample = path(of: .sample(pass: pass, position: position))
+      guard let pass = passes[pass], let found = try? locate(position, in: pass) else {
+        return sample + "/?"
+      }
+      let ordinals = found.index.fieldOrdinals(ofSample: found.number)
+      guard field < ordinals.count else { return sample + "/?" }
+      let name = found.index.withFieldName(ordinals.lowerBound + field) { Array($0) }
+      return sample + "/" + PrintableName.text(name)
+    }
+  }
+
+  static func positionName(_ position: Int) -> String {
+    let digits = String(position)
+    return String(repeating: "0", count: max(0, 8 - digits.utf8.count)) + digits
+  }
+
+  /// Writes a position's name, zero-padded to eight digits, and returns its length.
+  static func writePosition(
+    _ position: Int,
+    into buffer: UnsafeMutableRawBufferPointer
+  ) -> Int {
+    var digits = 1
+    var rest = position / 10
+    while rest > 0 {
+      digits += 1
+      rest /= 10
+    }
+    let count = max(8, digits)
+    rest = position
+    for place in stride(from: count - 1, through: 0, by: -1) {
+      buffer[place] = UInt8(ascii: "0") + UInt8(rest % 10)
+      rest /= 10
+    }
+    return count
+  }
+
+  /// Reads a name that `writePosition` makes; nil for any other spelling.
+  static func position(_ name: UnsafeRawBufferPointer) -> Int? {
+    guard name.count >= 8, name.count == 8 || name.first != UInt8(ascii: "0") else { return nil }
+    return digits(name)
+  }
+
+  /// Reads a number without leading zeros.
+  static func number(_ name: UnsafeRawBufferPointer) -> Int? {
+    guard name.count == 1 || name.first != UInt8(ascii: "0") else { return nil }
+    return digits(name)
+  }
+
+  private static func digits(_ name: UnsafeRawBufferPointer) -> Int? {
+    guard !name.isEmpty, name.count <= 18 else { return nil }
+    var value = 0
+    for byte in name {
+      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+      value = value * 10 + Int(byte - UInt8(ascii: "0"))
+    }
+    return value
+  }
+}

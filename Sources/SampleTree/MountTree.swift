@@ -1,0 +1,304 @@
+import Remote
+import SampleOrder
+package import ShardCache
+import TarIndex
+
+/// The mount's paths as nodes: lookups, attributes and reads.
+///
+/// Nothing here blocks or changes what it answers from: a question that must wait throws
+/// `Obstacle.pending` and is asked again, whole, when the cache says so.
+package final class MountTree: Sendable {
+  package let dataset: MountedDataset
+  package let settings: TreeSettings
+  package let controls: ControlFiles
+  let cache: ShardReader
+  let passes = PassTable()
+
+  /// When the mount was made, for what has no time of its own; seconds since 1970.
+  let mountedSeconds: Int64
+
+  package init(
+    dataset: MountedDataset,
+    cache: ShardReader,
+    settings: TreeSettings,
+    controls: ControlFiles,
+    mountedSeconds: Int64
+  ) {
+    self.dataset = dataset
+    self.cache = cache
+    self.settings = settings
+    self.controls = controls
+    self.mountedSeconds = mountedSeconds
+  }
+
+  /// Tells the waiter when what it wants has come, or why it will not.
+  package func wait(for want: Want, _ waiter: any CacheWaiter) {
+    switch want {
+    case .sample(let number, let shard):
+      cache.wait(forSample: number, ofShard: shard, waiter)
+    case .bytes(let range, let shard, let plane):
+      cache.wait(forBytes: range, ofShard: shard, plane: plane, waiter)
+    }
+  }
+
+  package func forget(_ inode: UInt64, lookupCount: UInt64) {
+    guard case .snapshot(let number) = Node(inode: inode) else { return }
+    controls.forget(number, lookupCount: lookupCount)
+  }
+
+  /// Whether the kernel may keep a name for its node; a control file is another at each lookup.
+  package func keepsEntry(_ inode: UInt64) -> Bool {
+    if case .snapshot = Node(inode: inode) { return false }
+    return true
+  }
+
+  /// Whether a name that is missing from a directory will be for ever.
+  package func keepsMissing(in parent: UInt64) -> Bool {
+    switch Node(inode: parent) {
+    case .root, .split, .sample, .shards, .shardSplit: true
+    default: false
+    }
+  }
+
+  // MARK: Lookup
+
+  /// The node of that name in a directory.
+  package func lookUp(
+    _ name: UnsafeRawBufferPointer,
+    in parent: UInt64
+  ) throws(Obstacle) -> Attributes {
+    guard name.count <= 255 else { throw .failure(.nameTooLong) }
+    switch try node(parent) {
+    case .root: return try lookUpInRoot(name)
+    case .split(let split):
+      guard let rank = Self.number(name), dataset.shows(rank: rank) else { break }
+      return directory(.rank(split: split, rank: rank))
+    case .rank(let split, let rank):
+      let pass = try rankPass(split: split, rank: rank)
+      return try lookUpSample(name, in: pass)
+    case .pass(let number):
+      return try lookUpSample(name, in: try pass(number))
+    case .sample(let pass, let position):
+      return try lookUpField(name, in: try self.pass(pass), at: position)
+    case .controls:
+      if let file = controls.lookUp(name, seconds: Self.now()) { return file }
+    case .shards:
+      guard let split = splitNumber(name) else { break }
+      return directory(.shardSplit(split))
+    case .shardSplit(let split): return try lookUpShard(name, in: split)
+    case .field, .snapshot, .shardFile: throw .failure(.notADirectory)
+    }
+    throw .failure(.noSuchEntry)
+  }
+
+  private func lookUpInRoot(_ name: UnsafeRawBufferPointer) throws(Obstacle) -> Attributes {
+    if let split = splitNumber(name) { return directory(.split(split)) }
+    if name.elementsEqual(".wdsfs".utf8) { return directory(.controls) }
+    if name.elementsEqual(".shards".utf8) { return directory(.shards) }
+    throw .failure(.noSuchEntry)
+  }
+
+  private func lookUpSample(
+    _ name: UnsafeRawBufferPointer,
+    in pass: Pass
+  ) throws(Obstacle) -> Attributes {
+    guard let position = Self.position(name), position < Node.maxPositions else {
+      throw .failure(.noSuchEntry)
+    }
+    let sample = try locate(position, in: pass)
+    advance(pass, to: position)
+    return directory(
+      .sample(pass: pass.number, position: position),
+      modifiedSeconds: modifiedSeconds(ofShard: sample.shard)
+    )
+  }
+
+  private func lookUpField(
+    _ name: UnsafeRawBufferPointer,
+    in pass: Pass,
+    at position: Int
+  ) throws(Obstacle) -> Attributes {
+    let sample = try locate(position, in: pass)
+    guard let ordinal = sample.index.ordinal(named: name, inSample: sample.number) else {
+      throw .failure(.noSuchEntry)
+    }
+    let first = sample.index.fieldOrdinals(ofSample: sample.number).lowerBound
+    guard ordinal - first < Node.maxFields else { throw tooManyFields(sample, pass, position) }
+    return attributes(
+      ofField: ordinal,
+      inode: Node.field(pass: pass.number, position: position, field: ordinal - first).inode,
+      sample
+    )
+  }
+
+  // MARK: Attributes
+
+  package func attributes(of inode: UInt64) throws(Obstacle) -> Attributes {
+    let node = try node(inode)
+    switch node {
+    case .root, .controls, .shards: return directory(node)
+    case .split(let split), .shardSplit(let split):
+      guard dataset.splits.indices.contains(split) else { break }
+      return directory(node)
+    case .rank(let split, let rank):
+      guard dataset.splits.indices.contains(split), dataset.shows(rank: rank) else { break }
+      return directory(node)
+    case .pass(let number):
+      _ = try pass(number)
+      return directory(node)
+    case .sample(let number, let position):
+      let sample = try locate(position, in: try pass(number))
+      return directory(node, modifiedSeconds: modifiedSeconds(ofShard: sample.shard))
+    case .field(let number, let position, let field):
+      let (sample, ordinal) = try self.field(field, at: position, in: try pass(number))
+      return attributes(ofField: ordinal, inode: inode, sample)
+    case .snapshot(let number):
+      guard let file = controls.attributes(of: number) else { break }
+      return file
+    case .shardFile(let split, let place):
+      return shardFile(split: split, place: place)
+    }
+    throw .failure(.noSuchEntry)
+  }
+
+  func directory(_ node: Node, modifiedSeconds: Int64? = nil) -> Attributes {
+    Attributes(
+      inode: node.inode,
+      isDirectory: true,
+      sizeBytes: 0,
+      modifiedSeconds: modifiedSeconds ?? mountedSeconds
+    )
+  }
+
+  func attributes(ofField ordinal: Int, inode: UInt64, _ sample: Sample) -> Attributes {
+    let member = sample.index.member(ordinal)
+    return Attributes(
+      inode: inode,
+      isDirectory: false,
+      sizeBytes: member.sizeBytes,
+      modifiedSeconds: member.modifiedSeconds
+    )
+  }
+
+  func shardFile(split: Int, place: Int) -> Attributes {
+    let shard = dataset.splits[split].shards[place]
+    return Attributes(
+      inode: Node.shardFile(split: split, place: place).inode,
+      isDirectory: false,
+      sizeBytes: cache.shards[shard].sizeBytes,
+      modifiedSeconds: modifiedSeconds(ofShard: shard)
+    )
+  }
+
+  func modifiedSeconds(ofShard shard: Int) -> Int64 { cache.shards[shard].modifiedSeconds }
+
+  // MARK: Reading
+
+  /// Shows the body a part of a file, in one or two pieces.
+  ///
+  /// What lies beyond the file's end is left out; an empty part is shown as two empty pieces.
+  ///
+  /// - Parameters:
+  ///   - inode: Of a file.
+  ///   - offset: In bytes from the file's start.
+  ///   - count: At most `ShardReader.maxReadBytes`.
+  ///   - body: Called once where the bytes are there; they stay put meanwhile.
+  /// - Returns: What the body returns.
+  /// - Throws: `Obstacle`.
+  package func read<Value>(
+    _ inode: UInt64,
+    at offset: Int64,
+    count: Int,
+    _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Value
+  ) throws(Obstacle) -> Value {
+    let node = try node(inode)
+    switch node {
+    case .field(let number, let position, let field):
+      let pass = try pass(number)
+      let (sample, ordinal) = try self.field(field, at: position, in: pass)
+      let member = sample.index.member(ordinal)
+      guard !member.isSparse else {
+        throw .failure(.sparseField(path: path(of: node)))
+      }
+      advance(pass, to: position)
+      return try read(
+        Self.clip(offset, count, to: member.sizeBytes, from: member.dataOffset),
+        ofShard: sample.shard,
+        plane: sample.plane,
+        body
+      )
+    case .shardFile(let split, let place):
+      let shard = dataset.splits[split].shards[place]
+      advanceShardFile(shard, to: offset)
+      let range = Self.clip(offset, count, to: cache.shards[shard].sizeBytes, from: 0)
+      return try read(range, ofShard: shard, plane: .stored, body)
+    case .snapshot(let number):
+      guard let bytes = controls.bytes(of: number) else { throw .failure(.noSuchEntry) }
+      let range = Self.clip(offset, count, to: Int64(bytes.count), from: 0)
+      return bytes.withUnsafeBytes { all in
+        let part = all[Int(range.lowerBound)..<Int(range.upperBound)]
+        return body(UnsafeRawBufferPointer(rebasing: part), Self.nothing)
+      }
+    default: throw .failure(.isADirectory)
+    }
+  }
+
+  private static var nothing: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: nil, count: 0)
+  }
+
+  private func read<Value>(
+    _ range: Range<Int64>,
+    ofShard shard: Int,
+    plane: BytePlane,
+    _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Value
+  ) throws(Obstacle) -> Value {
+    if range.isEmpty { return body(Self.nothing, Self.nothing) }
+    if let value = cache.withBytes(range, ofShard: shard, plane: plane, body) { return value }
+    throw .pending(.bytes(range, shard: shard, plane: plane))
+  }
+
+  private static func clip(
+    _ offset: Int64,
+    _ count: Int,
+    to sizeBytes: Int64,
+    from start: Int64
+  ) -> Range<Int64> {
+    let lower = min(max(0, offset), sizeBytes)
+    let upper = min(sizeBytes, lower + Int64(min(count, ShardReader.maxReadBytes)))
+    return start + lower..<start + upper
+  }
+
+  // MARK: Nodes
+
+  func node(_ inode: UInt64) throws(Obstacle) -> Node {
+    guard let node = Node(inode: inode) else { throw .failure(.noSuchEntry) }
+    return node
+  }
+
+  func pass(_ number: Int) throws(Obstacle) -> Pass {
+    guard let pass = passes[number] else { throw .failure(.noSuchEntry) }
+    return pass
+  }
+
+  func splitNumber(_ name: UnsafeRawBufferPointer) -> Int? {
+    dataset.splits.firstIndex { $0.name.elementsEqual(name) }
+  }
+
+  private func field(
+    _ field: Int,
+    at position: Int,
+    in pass: Pass
+  ) throws(Obstacle) -> (sample: Sample, ordinal: Int) {
+    let sample = try locate(position, in: pass)
+    let ordinals = sample.index.fieldOrdinals(ofSample: sample.number)
+    guard field < ordinals.count else { throw .failure(.noSuchEntry) }
+    return (sample, ordinals.lowerBound + field)
+  }
+
+  func tooManyFields(_ sample: Sample, _ pass: Pass, _ position: Int) -> Obstacle {
+    let node = Node.sample(pass: pass.number, position: position)
+    let count = sample.index.fieldOrdinals(ofSample: sample.number).count
+    return .failure(.tooManyFields(path: path(of: node), count: count))
+  }
+}
