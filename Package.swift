@@ -58,6 +58,7 @@ let package = Package(
       pkgConfig: "libcurl",
       providers: [.apt(["libcurl4-openssl-dev"])]
     ),
+    .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CProcess"),
     floor("Remote", [system]),
     floor("S3Client", ["Remote", "CCurl", crypto, logging]),
@@ -69,9 +70,16 @@ let package = Package(
       ["Remote", "TarIndex", "Decompression", "CXXHash", deque, logging]
     ),
     floor("SampleTree", ["Remote", "ShardCache", "SampleOrder", "TarIndex"]),
+    floor(
+      "FuseMount",
+      ["CFuse", "Remote", "ShardCache", "SampleTree", logging]
+    ),
     .executableTarget(
       name: "WDSFS",
-      dependencies: ["Remote", "CProcess", arguments, logging],
+      dependencies: [
+        "CProcess", "FuseMount", "Remote", "S3Client", "SampleOrder", "SampleTree", "ShardCache",
+        arguments, logging,
+      ],
       swiftSettings: settings
     ),
     .target(

@@ -1,0 +1,152 @@
+import CFuse
+import Glibc
+package import Logging
+package import SampleTree
+
+/// One mounted tree: made by `init`, served by `run`, gone when that returns.
+package final class FuseSession: @unchecked Sendable {
+  // Proof of `@unchecked Sendable`: the pointers are set once, in `init`; libfuse guards what they
+  // point to, and `run` is called once.
+  private let session: OpaquePointer
+  private let context: Unmanaged<FuseContext>
+  private let threadCount: UInt32
+
+  /// What libfuse and the kernel are told at mount.
+  package struct Settings: Sendable {
+    /// What /proc/mounts shows as the source, for example `s3://bucket/prefix`.
+    package var sourceName: String
+    package var owner: Owner
+    package var allowsOthers: Bool
+
+    /// Further options for libfuse, as after `-o`.
+    package var extraOptions: [String]
+
+    package init(
+      sourceName: String,
+      owner: Owner,
+      allowsOthers: Bool = false,
+      extraOptions: [String] = []
+    ) {
+      self.sourceName = sourceName
+      self.owner = owner
+      self.allowsOthers = allowsOthers
+      self.extraOptions = extraOptions
+    }
+  }
+
+  /// Mounts the tree.
+  ///
+  /// Nothing is answered before `run`; the kernel queues what comes meanwhile. Calls
+  /// `fuse_session_mount`.
+  ///
+  /// - Parameters:
+  ///   - tree: What is shown.
+  ///   - mountPoint: An absolute path to an empty directory.
+  ///   - settings: Name, owner and rights.
+  ///   - logger: For requests that fail.
+  /// - Throws: `FuseError`.
+  package init(
+    _ tree: MountTree,
+    at mountPoint: String,
+    settings: Settings,
+    logger: Logger
+  ) throws(FuseError) {
+    let answering = Answering(tree: tree, owner: settings.owner)
+    let context = Unmanaged.passRetained(FuseContext(answering: answering, logger: logger))
+    var operations = FuseOperations.all
+    let arguments = ["wdsfs"] + Self.options(settings).flatMap { ["-o", $0] }
+    let made = Self.withCStrings(arguments) { pointers in
+      wdsfs_session_new(
+        Int32(pointers.count),
+        pointers.baseAddress,
+        &operations,
+        MemoryLayout<fuse_lowlevel_ops>.size,
+        context.toOpaque()
+      )
+    }
+    guard let made else {
+      context.release()
+      throw .refusedOptions(settings.extraOptions)
+    }
+    guard fuse_session_mount(made, mountPoint) == 0 else {
+      let status = errno
+      fuse_session_destroy(made)
+      context.release()
+      throw .cannotMount(mountPoint: mountPoint, errno: status)
+    }
+    session = made
+    self.context = context
+    // Requests that miss are parked, so a few more threads than cores keep all of them busy.
+    threadCount = UInt32(max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) + 2
+  }
+
+  deinit {
+    fuse_session_destroy(session)
+    context.release()
+  }
+
+  /// Answers requests until the mount is gone, however that happens.
+  ///
+  /// Blocks. Calls `fuse_session_loop_mt`.
+  ///
+  /// - Returns: 0 after an unmount, else libfuse's error.
+  package func run() -> Int32 {
+    guard let configuration = fuse_loop_cfg_create() else { return ENOMEM }
+    defer { fuse_loop_cfg_destroy(configuration) }
+    fuse_loop_cfg_set_clone_fd(configuration, 1)
+    fuse_loop_cfg_set_max_threads(configuration, threadCount)
+    // Threads that were started for a burst stay: the next burst comes with the next batch.
+    fuse_loop_cfg_set_idle_threads(configuration, threadCount)
+    return fuse_session_loop_mt(session, configuration)
+  }
+
+  /// How many requests wait for bytes.
+  package var waitingCount: Int { context._withUnsafeGuaranteedRef { $0.parked.count } }
+
+  /// What libfuse is given.
+  ///
+  /// nosuid, nodev and noatime always: a tar may hold anything. Not `ro`, since the cursor is
+  /// written.
+  private static func options(_ settings: Settings) -> [String] {
+    var options = [
+      "fsname=\(escaped(settings.sourceName))", "subtype=wdsfs", "default_permissions", "nosuid",
+      "nodev", "noatime",
+    ]
+    if settings.allowsOthers { options.append("allow_other") }
+    return options + settings.extraOptions
+  }
+
+  /// libfuse splits options at commas.
+  private static func escaped(_ name: String) -> String {
+    var text = ""
+    for character in name.unicodeScalars {
+      if character == "," || character == "\\" { text += "\\" }
+      text.unicodeScalars.append(character)
+    }
+    return text
+  }
+
+  private static func withCStrings<Value>(
+    _ texts: [String],
+    _ body: (UnsafeMutableBufferPointer<UnsafeMutablePointer<CChar>?>) -> Value
+  ) -> Value {
+    var pointers = texts.map { strdup($0) }
+    defer { for pointer in pointers { free(pointer) } }
+    return pointers.withUnsafeMutableBufferPointer { body($0) }
+  }
+}
+
+/// Why nothing was mounted.
+package enum FuseError: Error, Sendable, CustomStringConvertible {
+  case refusedOptions([String])
+  case cannotMount(mountPoint: String, errno: Int32)
+
+  package var description: String {
+    switch self {
+    case .refusedOptions(let options):
+      "libfuse refuses these mount options: \(options.joined(separator: ","))"
+    case .cannotMount(let mountPoint, let status):
+      "\(mountPoint): cannot mount: \(String(cString: strerror(status)))"
+    }
+  }
+}
