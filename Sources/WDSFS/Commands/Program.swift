@@ -1,5 +1,4 @@
 import ArgumentParser
-import CProcess
 import Glibc
 
 /// One run of the executable: what it was given, and how it ends.
@@ -88,24 +87,11 @@ extension Program {
     let status = StatusPipe.inherited()
     return Program(
       arguments: CommandLine.arguments,
-      environment: currentEnvironment(),
+      environment: ProcessEnvironment.variables,
       user: MountingUser(uid: getuid(), gid: getgid(), workingDirectory: currentDirectory()),
       status: status,
       serve: serve
     )
-  }
-
-  private static func currentEnvironment() -> [String: String] {
-    var variables: [String: String] = [:]
-    var next = wdsfs_environment()
-    while let entry = next?.pointee {
-      let text = String(cString: entry)
-      if let equals = text.firstIndex(of: "=") {
-        variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
-      }
-      next = next?.advanced(by: 1)
-    }
-    return variables
   }
 
   private static func currentDirectory() -> String {

@@ -8,6 +8,9 @@ package struct MountTable: Sendable {
   package struct Entry: Hashable, Sendable {
     package let target: [UInt8]
 
+    /// The device number as `major:minor`.
+    package let device: String
+
     /// For example `ext4` or `fuse.wdsfs`.
     package let fileSystem: [UInt8]
 
@@ -47,6 +50,7 @@ package struct MountTable: Sendable {
     else { return nil }
     return Entry(
       target: unescaped(fields[4]),
+      device: String(decoding: fields[2], as: UTF8.self),
       fileSystem: unescaped(fields[hyphen + 1]),
       source: unescaped(fields[hyphen + 2])
     )

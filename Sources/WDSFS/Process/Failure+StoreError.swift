@@ -10,6 +10,12 @@ extension Failure {
     switch error {
     case .noSuchContainer(let name):
       self.init(.notFound, "no such remote: \(name); check the name of bucket and folder")
+    case .missingShards(let first, let missing, let total):
+      self.init(
+        .notFound,
+        "\(missing) of \(total) shards are not there, the first is "
+          + "\(PrintableName.text(first.utf8)); check the pattern"
+      )
     case .noSuchObject(let key):
       self.init(
         .notFound,

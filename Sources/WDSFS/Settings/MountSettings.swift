@@ -15,6 +15,9 @@ package struct MountSettings: Sendable {
   package let cachePlace: CachePlace
   package let cacheSize: CacheSize
 
+  /// Whether somebody named the place, rather than the default.
+  package let isCachePlaceChosen: Bool
+
   /// Nil where the cache decides.
   package let prefetch: Prefetch?
 
@@ -87,6 +90,7 @@ package struct MountSettings: Sendable {
     splits = try reader.splits()
     names = try reader.choice(.names, of: FieldNames.self) ?? .key
     cachePlace = try reader.cachePlace(user: user, environment: environment)
+    isCachePlaceChosen = options.value(.cacheDirectory) != nil
     cacheSize = try reader.cacheSize()
     prefetch = try reader.prefetch()
     maxWorkers = try reader.number(.maxWorkers, in: Self.maxWorkersRange) ?? 16

@@ -1,0 +1,125 @@
+import Glibc
+import Logging
+import Remote
+import ShardCache
+
+/// From what the user says of the cache to one with a budget.
+enum CacheWiring {
+  private static let defaultPercent: Int64 = 20
+  private static let maxDefaultBytes: Int64 = 100 << 30
+
+  /// What a directory's chunks may take in memory: its bytes are on a disk already.
+  private static let directoryBytes: Int64 = 256 << 20
+
+  static func cache(
+    over store: any ObjectStore,
+    _ dataset: Dataset,
+    at address: RemoteAddress,
+    _ settings: MountSettings,
+    _ log: Logger
+  ) throws(Failure) -> ShardReader {
+    var directory: CacheDirectory?
+    if case .directory(let path) = settings.cachePlace {
+      do throws(CacheDirectoryError) {
+        directory = try CacheDirectory(path: path)
+      } catch {
+        throw Failure(.cache, "\(error)")
+      }
+    }
+    var cache = CacheSettings(place: .memory, budgetBytes: 0)
+    if let directory, !isLocalWithoutWish(address, settings) {
+      cache.place = .disk
+      cache.budgetBytes = try budget(settings, of: CacheDirectory.freeBytes(at: directory.path))
+    } else {
+      let limit = MemoryLimit.bytes()
+      cache.budgetBytes = min(try budget(settings, of: limit), limit / 2)
+      if directory != nil { cache.budgetBytes = min(cache.budgetBytes, directoryBytes) }
+    }
+    guard cache.budgetBytes >= CacheSettings.minBudgetBytes else {
+      throw Failure(
+        .cache,
+        "a cache of \(cache.budgetBytes) bytes is too small; give --cache-size "
+          + "\(CacheSettings.minBudgetBytes >> 20)MiB or more"
+      )
+    }
+    cache.maxFetchCount = settings.maxWorkers
+    cache.maxInflatedBytes = settings.maxDecompressedBytes
+    cache.isStrict = settings.isStrict
+    log.info(
+      "the cache may take \(cache.budgetBytes >> 20) MiB",
+      metadata: [
+        "event": "cache.ready", "bytes": "\(cache.budgetBytes)",
+        "place": cache.place == .disk ? "\(directory?.path ?? "")" : "memory",
+      ]
+    )
+    return ShardReader(
+      store: store,
+      shards: dataset.shards,
+      settings: cache,
+      directory: directory,
+      logger: log
+    )
+  }
+
+  /// A directory's bytes are kept on disk a second time only where the user names the place.
+  private static func isLocalWithoutWish(
+    _ address: RemoteAddress,
+    _ settings: MountSettings
+  ) -> Bool {
+    guard case .directory = address else { return false }
+    return !settings.isCachePlaceChosen
+  }
+
+  private static func budget(
+    _ settings: MountSettings,
+    of available: Int64?
+  ) throws(Failure) -> Int64 {
+    switch settings.cacheSize {
+    case .bytes(let bytes): return bytes
+    case .automatic:
+      return min(maxDefaultBytes, (available ?? 0) / 100 * defaultPercent)
+    case .percent(let percent):
+      guard let available else {
+        throw Failure(.cache, "the free space is not known; give --cache-size in bytes")
+      }
+      return available / 100 * Int64(percent)
+    }
+  }
+}
+
+/// How much memory this process may have.
+enum MemoryLimit {
+  /// The least of the machine's memory and what its control groups allow, versions 1 and 2.
+  static func bytes() -> Int64 {
+    var least = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE)))
+    for line in lines("/proc/self/cgroup") {
+      let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+      guard parts.count == 3 else { continue }
+      var group = parts[2]
+      while true {
+        let file =
+          parts[1].isEmpty
+          ? "/sys/fs/cgroup\(group)/memory.max"
+          : "/sys/fs/cgroup/memory\(group)/memory.limit_in_bytes"
+        if let text = lines(file).first, let limit = Int64(text), limit > 0 {
+          least = min(least, limit)
+        }
+        guard let slash = group.lastIndex(of: "/"), group.count > 1 else { break }
+        group = group[..<slash]
+      }
+    }
+    return least
+  }
+
+  private static func lines(_ path: String) -> [Substring] {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return [] }
+    defer { close(file) }
+    return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+      let count = read(file, buffer.baseAddress, buffer.count)
+      guard count > 0 else { return [] }
+      let text = String(decoding: buffer[..<count], as: UTF8.self)
+      return text.split(separator: "\n")
+    }
+  }
+}

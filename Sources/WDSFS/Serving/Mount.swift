@@ -1,0 +1,218 @@
+import FuseMount
+import Glibc
+import Logging
+import Remote
+import SampleOrder
+import SampleTree
+import ShardCache
+import Synchronization
+
+/// A mount from settings to its end: builds the floors and hands each to the next.
+enum Mount {
+  /// Mounts, serves until the mount is gone, and clears up.
+  ///
+  /// - Returns: How it ended.
+  /// - Throws: Why it did not come up; nothing is mounted then.
+  static func serve(
+    _ settings: MountSettings,
+    _ process: MountProcess
+  ) throws(Failure) -> ExitCode {
+    let log = process.log
+    let address = try StoreWiring.address(settings)
+    let store = try StoreWiring.store(at: address, settings, log)
+    defer { store.shutDown() }
+    let dataset = try StoreWiring.dataset(listing: store, at: address, settings)
+    log.info(
+      "listed \(dataset.shards.count) shards in \(dataset.splits.count) splits",
+      metadata: [
+        "event": "mount.listed", "shards": "\(dataset.shards.count)",
+        "splits": "\(dataset.splits.count)",
+      ]
+    )
+    let cache = try CacheWiring.cache(over: store, dataset, at: address, settings, log)
+    defer { cache.shutDown() }
+    let tree = MountTree(
+      dataset: try mounted(dataset, at: address, settings),
+      cache: cache,
+      settings: treeSettings(settings),
+      controls: ControlFiles(
+        files: ControlContents(
+          settings: settings,
+          remote: address.displayName,
+          dataset: dataset,
+          cache: cache,
+          store: store,
+          events: process.events
+        ).files
+      ),
+      mountedSeconds: Int64(time(nil))
+    )
+    return try serve(tree, source: address.displayName, settings, process)
+  }
+
+  // MARK: Tree
+
+  private static func mounted(
+    _ dataset: Dataset,
+    at address: RemoteAddress,
+    _ settings: MountSettings
+  ) throws(Failure) -> MountedDataset {
+    guard dataset.splits.count <= Node.maxSplits else {
+      throw Failure(
+        .usage,
+        "\(dataset.splits.count) splits in \(address.displayName): a mount shows at most "
+          + "\(Node.maxSplits); choose some with --split"
+      )
+    }
+    let parameters: OrderParameters
+    do throws(OrderError) {
+      parameters = try OrderParameters(worldSize: settings.worldSize.size)
+    } catch {
+      throw Failure(.usage, "\(error)")
+    }
+    return MountedDataset(
+      splits: dataset.splits.map { split in
+        MountedDataset.Split(
+          name: split.name.bytes,
+          shards: split.shards,
+          parameters: parameters
+        )
+      },
+      keyPrefixCount: address.keyPrefix.count,
+      onlyRank: settings.worldSize.onlyRank
+    )
+  }
+
+  private static func treeSettings(_ settings: MountSettings) -> TreeSettings {
+    var tree = TreeSettings(
+      listsBareNames: settings.names == .field,
+      skipsUnreadable: settings.skipsUnreadable
+    )
+    switch settings.prefetch {
+    case nil: break
+    case .samples(let count): tree.readAhead = .samples(count)
+    case .bytes(let bytes): tree.readAhead = .bytes(bytes)
+    }
+    return tree
+  }
+
+  // MARK: Serving
+
+  private static func serve(
+    _ tree: MountTree,
+    source: String,
+    _ settings: MountSettings,
+    _ process: MountProcess
+  ) throws(Failure) -> ExitCode {
+    let session: FuseSession
+    do throws(FuseError) {
+      session = try FuseSession(
+        tree,
+        at: settings.mountPoint,
+        settings: FuseSession.Settings(
+          sourceName: source,
+          owner: Owner(user: settings.uid, group: settings.gid),
+          allowsOthers: settings.allowsOthers
+        ),
+        logger: process.log
+      )
+    } catch {
+      throw Failure(.cannotMount, "\(error); see wdsfs mount --help")
+    }
+    let end = MountEnd(mountPoint: settings.mountPoint, log: process.log)
+    let served = ServedSession(session)
+    guard answers(settings.mountPoint) else {
+      end.detachNow()
+      _ = served.wait()
+      throw Failure(.cannotMount, "mounted, but does not answer: \(settings.mountPoint)")
+    }
+    ReadAheadLimit.raise(forMountAt: settings.mountPoint)
+    process.log.info(
+      "mounted",
+      metadata: [
+        "event": "mount.ready", "remote": "\(source)", "mountpoint": "\(settings.mountPoint)",
+      ]
+    )
+    Signals.handle(
+      first: { signal in end.begin(signal) },
+      second: { _ in end.detachNow() }
+    )
+    if !process.reportMounted() { end.detachNow() }
+    let status = served.wait()
+    process.log.info("unmounted", metadata: ["event": "mount.ended", "status": "\(status)"])
+    return .success
+  }
+
+  /// Whether the root directory can be asked for: the first request that goes all the way.
+  private static func answers(_ mountPoint: String) -> Bool {
+    var status = stat()
+    return stat(mountPoint, &status) == 0 && status.st_ino == Node.root.inode
+  }
+}
+
+/// The session's loop on a thread of its own, so that others can wait for it or ask the mount.
+final class ServedSession: Sendable {
+  private let status = Mutex<Int32?>(nil)
+
+  init(_ session: FuseSession) {
+    WorkerThread.start(name: "fuse") { [self] in
+      let result = session.run()
+      status.withLock { $0 = result }
+    }
+  }
+
+  /// Blocks until the mount is gone.
+  func wait() -> Int32 {
+    while true {
+      if let status = status.withLock({ $0 }) { return status }
+      var pause = timespec(tv_sec: 0, tv_nsec: 10_000_000)
+      nanosleep(&pause, nil)
+    }
+  }
+}
+
+/// Ends the mount on request: at once where nobody is inside, else in steps.
+struct MountEnd: Sendable {
+  let mountPoint: String
+  let log: Logger
+
+  /// How long a busy mount is asked again before it is taken off its folder, and how long open
+  /// files may go on after that.
+  private static let busySeconds = 3
+  private static let drainSeconds = 30
+
+  func begin(_ signal: Int32) {
+    log.notice(
+      "ending on \(Signals.name(signal))",
+      metadata: ["event": "mount.ending", "signal": "\(signal)"]
+    )
+    for _ in 0..<(Self.busySeconds * 10) {
+      do {
+        try Detachment(isLazy: false).detach(mountPoint)
+        return
+      } catch {
+        guard error.isBusy else { break }
+      }
+      pause(milliseconds: 100)
+    }
+    log.warning(
+      "the mount is busy and is detached; open files go on for up to \(Self.drainSeconds) s",
+      metadata: ["event": "mount.detached"]
+    )
+    detachNow()
+    pause(milliseconds: Self.drainSeconds * 1000)
+    log.error("files are still open; giving up on them", metadata: ["event": "mount.forced"])
+    _exit(ExitCode.forced.rawValue)
+  }
+
+  /// Takes the mount off its folder, whoever is inside.
+  func detachNow() {
+    try? Detachment(isLazy: true).detach(mountPoint)
+  }
+
+  private func pause(milliseconds: Int) {
+    // Signals are blocked on this thread, so that nothing cuts the sleep short.
+    var time = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+    nanosleep(&time, nil)
+  }
+}
