@@ -262,6 +262,7 @@ def resident_bytes(pid):
     return int(fields["RssAnon"].split()[0]) * 1024 + int(fields["RssShmem"].split()[0]) * 1024
 
 
+@pytest.mark.limit(180)
 def test_looking_at_every_sample_does_not_grow_the_process(mount, store):
     dataset = store.dataset("flat", lambda made: made.add_split("train", [2000] * 10, 64))
     made = mount("s3://flat", *store.options(), environment=store.environment())

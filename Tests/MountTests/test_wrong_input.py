@@ -10,13 +10,16 @@ from harness import mounts, servers
 
 
 @pytest.fixture
-def refused(run, store, small, tmp_path):
+def refused(run, binary, store, small, tmp_path, live):
     """Mounts what cannot be mounted; checks the manners, returns the line."""
+    attempted = []
 
     def attempt(code, *words, remote="s3://small", point=None, environment=None, options=None):
         target = tmp_path / "mnt" if point is None else point
         if point is None:
             target.mkdir(exist_ok=True)
+        attempted.append(mounts.Mount(binary, remote, target))
+        live.append(attempted[-1])
         done = run(
             "mount", remote, target,
             *(store.options() if options is None else options),
@@ -36,7 +39,9 @@ def refused(run, store, small, tmp_path):
         assert mounts.processes_naming(target) == []
         return lines[0]
 
-    return attempt
+    yield attempt
+    for mount in attempted:
+        mount.clear()
 
 
 def test_no_such_bucket(refused):

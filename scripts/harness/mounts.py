@@ -142,11 +142,15 @@ class Mount:
 
     def pids(self):
         """The processes that serve this mount."""
-        return [
-            pid
-            for pid in processes_naming(self.point)
-            if os.path.realpath(f"/proc/{pid}/exe").startswith(os.path.realpath(self.binary))
-        ]
+        program, found = os.path.realpath(self.binary), []
+        for pid in processes_naming(self.point):
+            try:
+                # A program that was built anew since has " (deleted)" behind its name.
+                if os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)") == program:
+                    found.append(pid)
+            except OSError:
+                continue
+        return found
 
     def kill(self):
         """Ends it as a crash would: no unmount, no saving."""
