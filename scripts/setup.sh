@@ -67,15 +67,14 @@ need_packages() {
   [ ${#missing[@]} -eq 0 ] && return
   # sudo asks for its password here, where it can still be seen.
   as_root true
-  # Old package lists will often do; fetching new ones is the slow part.
-  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-    "${missing[@]}" >/dev/null 2>&1 </dev/null; then
-    quietly "fetching the package lists" as_root apt-get update
-    quietly "installing ${missing[*]}" as_root env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y --no-install-recommends "${missing[@]}"
-  else
-    note "installed ${missing[*]}"
-  fi
+  local install=(
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends
+  )
+  note "installing ${missing[*]} ..."
+  # The package lists that are there will often do; fetching new ones is the slow part.
+  "${install[@]}" "${missing[@]}" >/dev/null 2>&1 </dev/null && return
+  quietly "fetching the package lists" as_root apt-get update
+  quietly "installing ${missing[*]}" "${install[@]}" "${missing[@]}"
 }
 
 # need_venv: the pinned Python packages, in .venv beside this checkout, never in the system.

@@ -14,7 +14,8 @@ def refused(run, binary, store, small, tmp_path, live):
     """Mounts what cannot be mounted; checks the manners, returns the line."""
     attempted = []
 
-    def attempt(code, *words, remote="s3://small", point=None, environment=None, options=None):
+    def attempt(code, *words, remote="s3://small", point=None, environment=None, options=None,
+                cache=None):
         target = tmp_path / "mnt" if point is None else point
         if point is None:
             target.mkdir(exist_ok=True)
@@ -24,7 +25,7 @@ def refused(run, binary, store, small, tmp_path, live):
             "mount", remote, target,
             *(store.options() if options is None else options),
             *words,
-            "--cache-dir", tmp_path / "cache",
+            "--cache-dir", cache or tmp_path / "cache",
             environment=environment or store.environment(),
             seconds=30,
         )
@@ -190,12 +191,18 @@ def test_unmounting_what_is_not_mounted(run, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_cache_that_cannot_be_made(refused, tmp_path, store, run):
+def test_a_cache_that_cannot_be_made(refused, tmp_path):
     (tmp_path / "plain").write_text("a file")
-    (tmp_path / "mnt").mkdir()
-    done = run(
-        "mount", "s3://small", tmp_path / "mnt", *store.options(),
-        "--cache-dir", tmp_path / "plain" / "cache", environment=store.environment(),
-    )
-    assert done.returncode == 9, done.stderr
-    assert mounts.kind_of_mount(tmp_path / "mnt") is None
+    assert "plain" in refused(9, cache=tmp_path / "plain" / "cache")
+
+
+def test_a_cache_that_others_may_write(refused, tmp_path):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    assert "open" in refused(9, cache=tmp_path / "open")
+
+
+def test_a_cache_that_is_a_link(refused, tmp_path):
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert "link" in refused(9, cache=tmp_path / "link")
