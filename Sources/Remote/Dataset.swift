@@ -23,6 +23,7 @@ package struct Dataset: Sendable {
   ///   - objects: The whole listing, in the store's order.
   ///   - address: Where the listing comes from.
   ///   - options: As given by `--split`; none: splits by folder and name (design, section 2).
+  /// - Throws: What is wrong with the listing or the options; `.noShards` above all.
   /// - Complexity: O(n), and a sort where the listing was not sorted.
   package init(
     of objects: [ObjectInfo],

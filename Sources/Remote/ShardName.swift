@@ -13,20 +13,21 @@ package enum ShardName {
   /// The name up to its shard number, for example `imagenet-train` of
   /// `imagenet-train-000042.tar`; empty where the name begins with the number.
   ///
-  /// The number is the run of digits before the suffix (before `-of-` and a count, where these
-  /// follow); else the last part between `-`, `_` and `.` that is a number of five digits or with
-  /// a leading zero. A name without either is its own.
+  /// The number is the last part between `-`, `_` and `.`, if that is all digits (before `-of-` and
+  /// a count, where these follow); else the last such part of five digits or with a leading zero;
+  /// else the digits at the very end. A name without any is its own.
   package static func stem(of name: some BidirectionalCollection<UInt8>) -> [UInt8] {
-    var stem = Array(name.dropLast(suffix(of: name)?.count ?? 0))
-    let end = stem.count
+    let whole = Array(name.dropLast(suffix(of: name)?.count ?? 0))
+    var stem = whole
     stem.trimDigits()
-    if stem.count < end, stem.hasSuffix("-of-") || stem.hasSuffix("_of_") {
+    if stem.count < whole.count, stem.hasSuffix("-of-") || stem.hasSuffix("_of_") {
       let beforeCount = Array(stem.dropLast(4))
       var beforeNumber = beforeCount
       beforeNumber.trimDigits()
       if beforeNumber.count < beforeCount.count { stem = beforeNumber }
+    } else if let last = stem.last, !isSeparator(last), let inner = innerNumber(in: whole) {
+      stem = Array(whole[..<inner])
     }
-    if stem.count == end { stem = Array(stem[..<(innerNumber(in: stem) ?? end)]) }
     while let last = stem.last, isSeparator(last) { stem.removeLast() }
     return stem
   }

@@ -114,7 +114,9 @@ final class Attempt {
 
   // MARK: - What the loop asks
 
-  /// Lets a paused body go on. Calls `curl_easy_pause`, which may call back at once.
+  /// Lets a paused body go on.
+  ///
+  /// Calls `curl_easy_pause`, which may call back at once.
   func resume() {
     guard isPaused else { return }
     isPaused = false
@@ -155,7 +157,11 @@ extension Duration {
   /// Rounded up, at least 1.
   var wholeMilliseconds: Int {
     let (seconds, attoseconds) = components
-    return max(1, Int(min(seconds, 1 << 31)) * 1000 + Int((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000))
+    return max(
+      1,
+      Int(min(seconds, 1 << 31)) * 1000
+        + Int((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+    )
   }
 
   var inSeconds: Double {

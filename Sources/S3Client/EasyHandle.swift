@@ -1,6 +1,8 @@
 import CCurl
 
-/// One libcurl transfer; freed with the value. Belongs to the loop's thread.
+/// One libcurl transfer, freed with the value.
+///
+/// Belongs to the loop's thread.
 struct EasyHandle: ~Copyable {
   let raw: UnsafeMutableRawPointer
   private var headers: UnsafeMutablePointer<curl_slist>?

@@ -81,7 +81,7 @@ package struct ListPage: Sendable {
     return ObjectInfo(
       key: ObjectKey(key),
       sizeBytes: size,
-      eTag: String(decoding: entry.eTag, as: UTF8.self),
+      eTag: EntityTag(String(decoding: entry.eTag, as: UTF8.self)).text,
       modifiedSeconds: CalendarTime(iso8601: String(decoding: entry.modified, as: UTF8.self))?
         .seconds ?? 0
     )

@@ -10,6 +10,8 @@ protocol Origin: AnyObject, Sendable {
   /// - Parameters:
   ///   - target: What is asked for.
   ///   - redirect: Where a reply sent us; nil: the usual place.
+  /// - Returns: The request; its headers may hold secrets.
+  /// - Throws: Where no request can be made at all.
   func request(
     for target: RequestTarget,
     at redirect: WebURL?

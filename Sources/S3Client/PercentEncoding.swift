@@ -34,11 +34,12 @@ package enum PercentEncoding {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// Decodes; nil where a `%` is not followed by two hex digits.
+  /// Decodes what is percent-encoded.
   ///
   /// - Parameters:
   ///   - text: Bytes with escapes.
   ///   - plusIsSpace: As in listings with `encoding-type=url`.
+  /// - Returns: Nil where a `%` is not followed by two hex digits.
   package static func decoded(_ text: some Sequence<UInt8>, plusIsSpace: Bool) -> [UInt8]? {
     var bytes: [UInt8] = []
     var iterator = text.makeIterator()

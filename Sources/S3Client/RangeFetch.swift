@@ -35,7 +35,12 @@ final class RangeFetch: Exchange {
   /// The last byte of an open-ended reply, until the reply has ended.
   private var heldByte: UInt8?
 
-  init(_ request: RangeRequest, into receiver: any RangeReceiver, from origin: any Origin, container: String) {
+  init(
+    _ request: RangeRequest,
+    into receiver: any RangeReceiver,
+    from origin: any Origin,
+    container: String
+  ) {
     wanted = request
     self.receiver = receiver
     route = RequestRoute(origin)
@@ -62,12 +67,13 @@ final class RangeFetch: Exchange {
       receiver.finish(.success(()))
       return nil
     }
+    let tag = EntityTag(object.eTag)
     let isWhole = position == 0 && end == object.sizeBytes
     return try route.request(
       for: RequestTarget(
         key: object.key,
         range: !object.acceptsRanges || isWhole ? nil : position..<end,
-        eTag: EntityTag(object.eTag).isStrong ? object.eTag : nil,
+        eTag: tag.isStrong ? tag.value : nil,
         what: what
       )
     )
@@ -214,7 +220,9 @@ extension RangeFetch {
 
   /// Says what a reply's body will be, or why it is not taken.
   private func accept(_ head: ReplyHead) throws(Refusal) -> Reply {
-    if let encoding = head["content-encoding"], encoding.lowercased() != "identity", !encoding.isEmpty {
+    if let encoding = head["content-encoding"], encoding.lowercased() != "identity",
+      !encoding.isEmpty
+    {
       throw .badReply("an encoded body (\(PrintableName.text(encoding.utf8)))")
     }
     if head["content-type"]?.lowercased().hasPrefix("multipart/") ?? false {
@@ -232,7 +240,8 @@ extension RangeFetch {
     }
     guard head.status == 200 else { throw .badReply("a part without Content-Range") }
     if let length, length != object.sizeBytes { throw otherSize(length, isSame: isSame) }
-    guard position == 0 || !object.acceptsRanges || wanted.range.lowerBound <= Self.maxCutBytes else {
+    guard position == 0 || !object.acceptsRanges || wanted.range.lowerBound <= Self.maxCutBytes
+    else {
       throw Refusal(outcome: .hopeless(.rangesUnsupported(key: object.key)))
     }
     return .data(

@@ -93,7 +93,11 @@ package struct RetryState: Hashable, Sendable {
   }
 
   /// Notes that bytes have come: the deadline starts anew, after 8 MiB the attempts too.
-  package mutating func advanced(to bytes: Int64, at now: ContinuousClock.Instant, _ policy: RetryPolicy) {
+  package mutating func advanced(
+    to bytes: Int64,
+    at now: ContinuousClock.Instant,
+    _ policy: RetryPolicy
+  ) {
     since = max(since, now)
     guard bytes - bytesAtReset >= policy.attemptBytes else { return }
     bytesAtReset = bytes

@@ -108,7 +108,8 @@ package final class S3ObjectStore: ObjectStore {
     let answer = Answer<ListPage>()
     let target = RequestTarget(query: query, what: "listing \(displayName)")
     let fetch = BodyFetch(target, maxBytes: ListPage.maxBytes, from: origin, answer: answer) {
-      head, body in
+      head,
+      body in
       guard head.status == 200 else { return .failure }
       do throws(XMLPullParser.Malformed) {
         return .value(try ListPage(body))

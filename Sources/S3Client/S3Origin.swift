@@ -93,7 +93,8 @@ final class S3Origin: Origin {
     let home = server
     guard number <= 2, redirect.server.isSecure || !home.isSecure else { return false }
     if redirect.server.host == home.host {
-      return redirect.server.port == home.port || redirect.server.isSecure && redirect.server.port == 443
+      return redirect.server.port == home.port
+        || redirect.server.isSecure && redirect.server.port == 443
     }
     guard redirect.server.port == home.port, !home.isAddress else { return false }
     // A subdomain of the endpoint, or its neighbour: the parent must still be somebody's own.

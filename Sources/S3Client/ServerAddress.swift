@@ -17,8 +17,10 @@ package struct ServerAddress: Hashable, Sendable {
   ///   password or a query: these would end up in messages.
   package init(endpoint text: String) throws(StoreError) {
     guard let url = WebURL(text), url.query == nil else {
+      // What stands before an @ is a name and a password.
+      let shown = text.utf8.split(separator: UInt8(ascii: "@")).last ?? text.utf8[...]
       throw .invalid(
-        "the endpoint \(PrintableName.text(text.utf8.prefix { $0 != UInt8(ascii: "?") })) is not "
+        "the endpoint \(PrintableName.text(shown.prefix { $0 != UInt8(ascii: "?") })) is not "
           + "of the form https://host or https://host:port"
       )
     }
@@ -60,8 +62,10 @@ package struct WebURL: Hashable, Sendable {
   package let path: String
   package let query: String?
 
-  /// Reads a URL, encodes what is not yet encoded, and drops a fragment's meaning: `#` is a byte of
-  /// the name. Nil for other schemes, user names and odd hosts.
+  /// Reads a URL and encodes what is not yet encoded.
+  ///
+  /// There are no fragments here: `#` is a byte of the name. Nil for other schemes, user names and
+  /// odd hosts.
   package init?(_ text: some StringProtocol) {
     self.init(bytes: Array(text.utf8))
   }
@@ -80,7 +84,8 @@ package struct WebURL: Hashable, Sendable {
     let path = tail.prefix { $0 != UInt8(ascii: "?") }
     self.path = path.isEmpty ? "/" : PercentEncoding.repaired(path)
     let query = tail[path.endIndex...].dropFirst()
-    self.query = path.endIndex < tail.endIndex
+    self.query =
+      path.endIndex < tail.endIndex
       ? query.split(separator: UInt8(ascii: "?"), omittingEmptySubsequences: false)
         .map { PercentEncoding.repaired($0) }.joined(separator: "?")
       : nil

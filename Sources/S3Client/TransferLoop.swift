@@ -63,6 +63,7 @@ final class TransferLoop: Sendable {
   ///   - exchange: Handed over: the caller does not touch it any more.
   ///   - priority: Readers go first.
   ///   - deadline: When it ends, whatever came.
+  /// - Returns: A hold on it.
   func start(
     _ exchange: sending any Exchange,
     priority: FetchPriority,

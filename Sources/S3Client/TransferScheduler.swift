@@ -265,7 +265,8 @@ final class TransferScheduler {
     )
     if quota.isOpen, !wasOpen {
       log.write(
-        .warning, "s3.circuit_open",
+        .warning,
+        "s3.circuit_open",
         "\(endpoint) fails again and again; one request a second goes out until it answers"
       )
     }
@@ -282,7 +283,8 @@ final class TransferScheduler {
       default: "s3.retry"
       }
     log.write(
-      cause == .throttled || cause == .badReply ? .warning : .info, event,
+      cause == .throttled || cause == .badReply ? .warning : .info,
+      event,
       "\(transfer.exchange.what): \(transfer.lastFailure); again in \(delay.wholeMilliseconds) ms",
       about: transfer.exchange.what,
       ["attempt": "\(transfer.retry.totalAttempts)", "ms": "\(delay.wholeMilliseconds)"]
@@ -310,7 +312,10 @@ final class TransferScheduler {
     if error != .cancelled {
       loop.count { $0.failures += 1 }
       log.write(
-        .debug, "s3.failed", "\(error)", about: transfer.exchange.what,
+        .debug,
+        "s3.failed",
+        "\(error)",
+        about: transfer.exchange.what,
         ["attempt": "\(transfer.retry.totalAttempts)"]
       )
     }
