@@ -40,6 +40,7 @@ package enum ShardContent: Hashable, Sendable {
   /// Tells what an object is.
   ///
   /// - Parameter firstBytes: The first `decidingBytes` of the object, or all of it if it is shorter.
+  /// - Returns: How it is to be read, or why it is not.
   package static func detect(firstBytes: UnsafeRawBufferPointer) -> ShardContent {
     if firstBytes.isEmpty { return .empty }
     if TarScanner.beginsTar(firstBytes) { return .tar }

@@ -29,7 +29,12 @@ final class LZ4Decoder: FrameDecoder {
     var consumed = input.count
     var produced = output.count
     let status = LZ4F_decompress(
-      context, output.baseAddress, &produced, input.baseAddress, &consumed, nil
+      context,
+      output.baseAddress,
+      &produced,
+      input.baseAddress,
+      &consumed,
+      nil
     )
     guard LZ4F_isError(status) == 0 else {
       let detail = String(cString: LZ4F_getErrorName(status))

@@ -19,6 +19,13 @@ extension UnsafeRawBufferPointer {
     return count == 0 || compareBytes(self, theirs) == 0
   }
 
+  /// Whether there is nothing but zero bytes.
+  var isZero: Bool {
+    guard let base = baseAddress, count > 0 else { return true }
+    // Each byte equals the one before it, and the first is zero.
+    return self[0] == 0 && memcmp(base, base + 1, count - 1) == 0
+  }
+
   /// Whether these bytes come before those, byte by byte.
   func precedes(_ other: UnsafeRawBufferPointer) -> Bool {
     let common = Swift.min(count, other.count)

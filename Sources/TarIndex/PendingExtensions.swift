@@ -23,6 +23,7 @@ struct PendingExtensions: Sendable {
   private var hasLongName = false
   private var path: [UInt8] = []
   private var hasPath = false
+  private var pathEndsInSlash = false
   private var sparseName: [UInt8] = []
   private var hasSparseName = false
 
@@ -48,6 +49,7 @@ struct PendingExtensions: Sendable {
       hasPath = true
       path.removeAll(keepingCapacity: true)
       path.append(contentsOf: body[range])
+      pathEndsInSlash = path.last == UInt8(ascii: "/")
       while path.last == UInt8(ascii: "/") { path.removeLast() }
     }
     if let range = records.sparse.name, !hasSparseName {
@@ -78,6 +80,14 @@ struct PendingExtensions: Sendable {
       }
       name.append(contentsOf: header.name)
     }
+  }
+
+  /// Whether the member's name ends in a slash, as V7 archives mark a directory.
+  ///
+  /// The header alone does not say so where a longer name was cut off at a slash.
+  func endsInSlash(_ header: TarHeader) -> Bool {
+    if hasPath { return pathEndsInSlash }
+    return (hasLongName ? longName.last : header.name.last) == UInt8(ascii: "/")
   }
 
   /// Forgets everything but the buffers.

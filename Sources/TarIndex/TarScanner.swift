@@ -256,22 +256,26 @@ package struct TarScanner: Sendable {
     case UInt8(ascii: "5"):
       endMember(dataEnd: nextOffset, at: offset)
       return
-    case 0 where header.name.last == UInt8(ascii: "/"):
-      // How V7 archives mark a directory.
+    case 0 where pending.endsInSlash(header):
       endMember(dataEnd: nextOffset, at: offset)
       return
     default: break
     }
     let stored = pending.size ?? sizeBytes
-    guard let dataEnd = checkedEnd(of: stored, at: offset) else { return }
-    let place = FieldPlace(
+    var place = FieldPlace(
       start: pending.start ?? offset,
       dataOffset: nextOffset,
       sizeBytes: stored,
-      dataEnd: dataEnd,
+      dataEnd: nextOffset,
       modifiedSeconds: pending.modifiedSeconds ?? header.modifiedSeconds,
       isSparse: false
     )
+    if type == UInt8(ascii: "S") {
+      // More headers may come before its data.
+      return beginOldSparse(header, name: name, at: place, headerOffset: offset)
+    }
+    guard let dataEnd = checkedEnd(of: stored, at: offset) else { return }
+    place.dataEnd = dataEnd
     switch type {
     case UInt8(ascii: "0"), 0, UInt8(ascii: "7"):
       switch pending.sparse.encoding {
@@ -282,7 +286,6 @@ package struct TarScanner: Sendable {
       case .inData: beginSparseMap(name, at: place, header: offset)
       case .unknown: fail(.badSparse, at: offset)
       }
-    case UInt8(ascii: "S"): beginOldSparse(header, name: name, at: place, headerOffset: offset)
     default:
       warnings.add(.specialSkipped, name: name)
       endMember(dataEnd: dataEnd, at: offset)
@@ -386,7 +389,7 @@ package struct TarScanner: Sendable {
   private mutating func takeTrailing(_ bytes: UnsafeRawBufferPointer, end: Int64) {
     let part = bytes.prefix(Int(min(Int64(bytes.count), end - nextOffset)))
     nextOffset += Int64(part.count)
-    if part.contains(where: { $0 != 0 }) {
+    if !UnsafeRawBufferPointer(rebasing: part).isZero {
       warnings.add(.trailingData)
       finish()
     } else if nextOffset == end {

@@ -12,8 +12,11 @@ struct WarningTable: Sendable {
     warnings[place] = TarWarning(
       warningClass: warningClass,
       count: (before?.count ?? 0) + 1,
-      firstName: before?.firstName ?? Array((name ?? .init(start: nil, count: 0))
-        .prefix(TarWarning.maxNameBytes))
+      firstName: before?.firstName
+        ?? Array(
+          (name ?? .init(start: nil, count: 0))
+            .prefix(TarWarning.maxNameBytes)
+        )
     )
   }
 

@@ -20,18 +20,18 @@ import Testing
   }
 
   struct Sample: Decodable {
-    let key_hex: String
+    let keyHex: String
     let fields: [Field]
   }
 
   struct Field: Decodable {
-    let name_hex: String
-    let listed_name_hex: String
-    let file_name_hex: String
+    let nameHex: String
+    let listedNameHex: String
+    let fileNameHex: String
     let size: Int64
     let sha256: String
-    let may_fail: String?
-    let file_name_shadowed: Bool?
+    let mayFail: String?
+    let fileNameShadowed: Bool?
   }
 
   @Test(
@@ -44,7 +44,9 @@ import Testing
   func fixtures() throws {
     let folder = try TemporaryFolder()
     _ = try PythonScript.run(Self.generator, arguments: [folder.path])
-    let manifest = try JSONDecoder().decode(
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    let manifest = try decoder.decode(
       Manifest.self,
       from: Data(folder.read("manifest.json"))
     )
@@ -62,18 +64,18 @@ import Testing
       reading.errorClass.map { $0.rejectsShard ? "rejected" : "damaged" } ?? "ok"
     #expect(outcome == fixture.outcome, comment)
     #expect(reading.warnings.isSuperset(of: fixture.warnings), comment)
-    #expect(reading.samples.map { hex($0.key) } == fixture.samples.map(\.key_hex), comment)
+    #expect(reading.samples.map { hex($0.key) } == fixture.samples.map(\.keyHex), comment)
     for (sample, stated) in zip(reading.samples, fixture.samples) {
       #expect(sample.fields.count == stated.fields.count, comment)
       for (field, expected) in zip(sample.fields, stated.fields) {
-        #expect(hex(field.name) == expected.name_hex, comment)
-        #expect(hex(field.listedName) == expected.listed_name_hex, comment)
-        #expect(hex(field.bareName) == expected.file_name_hex, comment)
+        #expect(hex(field.name) == expected.nameHex, comment)
+        #expect(hex(field.listedName) == expected.listedNameHex, comment)
+        #expect(hex(field.bareName) == expected.fileNameHex, comment)
         #expect(field.sizeBytes == expected.size, comment)
-        #expect(field.isSparse == (expected.may_fail == "EOPNOTSUPP"), comment)
+        #expect(field.isSparse == (expected.mayFail == "EOPNOTSUPP"), comment)
         #expect(field.isSparse || field.sha256 == expected.sha256, comment)
         #expect(field.listedLeadsBack, comment)
-        #expect(field.bareLeadsBack == (expected.file_name_shadowed != true), comment)
+        #expect(field.bareLeadsBack == (expected.fileNameShadowed != true), comment)
       }
     }
   }
