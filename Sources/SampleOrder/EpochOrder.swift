@@ -10,7 +10,13 @@ package struct EpochOrder: Sendable {
   let dealing: Dealing
 
   /// The length that every rank is cut or filled up to, where all are made equal.
-  private let equalLength: Int?
+  let equalLength: Int?
+
+  /// What earlier legs consumed of the lanes, where these stayed.
+  let taken: LaneTaken?
+
+  /// By lane, where something was taken: whether nothing is left of it.
+  let overLanes: [Bool]
 
   enum Dealing: Sendable {
     case samples(CutDealing)
@@ -36,33 +42,44 @@ package struct EpochOrder: Sendable {
     switch parameters.partition {
     case .samples:
       let dealing = try CutDealing(parameters, epoch: epoch, shape: shape)
-      try self.init(parameters, epoch: epoch, dealing: .samples(dealing))
+      try self.init(parameters, epoch: epoch, dealing: .samples(dealing), taken: nil)
     case .shards:
       let dealing = ShardDealing(parameters, epoch: epoch, shape: shape)
-      try self.init(parameters, epoch: epoch, dealing: .shards(dealing))
+      try self.init(parameters, epoch: epoch, dealing: .shards(dealing), taken: nil)
     }
   }
 
-  init(_ parameters: OrderParameters, epoch: Int, dealing: Dealing) throws(OrderError) {
+  init(
+    _ parameters: OrderParameters,
+    epoch: Int,
+    dealing: Dealing,
+    taken: LaneTaken?
+  ) throws(OrderError) {
     self.parameters = parameters
     self.epoch = epoch
     self.dealing = dealing
-    guard let equalize = parameters.equalize else {
-      equalLength = nil
-      return
-    }
+    self.taken = taken
+    overLanes = taken.map { Self.overLanes($0, dealing) } ?? []
+    equalLength = try Self.equalLength(parameters, dealing)
+  }
+
+  private static func equalLength(
+    _ parameters: OrderParameters,
+    _ dealing: Dealing
+  ) throws(OrderError) -> Int? {
+    guard let equalize = parameters.equalize else { return nil }
     switch (dealing, equalize) {
     case (.samples(let cut), .drop):
-      equalLength = cut.lanes.count / parameters.worldSize
+      return cut.lanes.count / parameters.worldSize
     case (.samples(let cut), .repeat):
-      equalLength = (cut.lanes.count + parameters.worldSize - 1) / parameters.worldSize
+      return (cut.lanes.count + parameters.worldSize - 1) / parameters.worldSize
     case (.shards(let shards), _):
-      let lengths = try Self.lengths(shards, worldSize: parameters.worldSize)
+      let lengths = try lengths(shards, worldSize: parameters.worldSize)
       let length = (equalize == .drop ? lengths.min() : lengths.max()) ?? 0
       if equalize == .repeat, length > 0, let rank = lengths.firstIndex(of: 0) {
         throw .nothingToRepeat(rank: rank)
       }
-      equalLength = length
+      return length
     }
   }
 

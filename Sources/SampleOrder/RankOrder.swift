@@ -6,7 +6,7 @@ package struct RankOrder: Sendable {
   package let rank: Int
   package let epoch: Int
 
-  private let worldSize: Int
+  let worldSize: Int
 
   /// The length that all ranks have, where they are made equal.
   private let equalLength: Int?
@@ -16,6 +16,12 @@ package struct RankOrder: Sendable {
 
   /// Where shards are dealt.
   private var dealt: DealtLanes?
+
+  /// What earlier legs consumed of the lanes, where these stayed.
+  let taken: LaneTaken?
+
+  /// Whether earlier legs left this rank nothing at all, not even something to repeat.
+  let isOver: Bool
 
   /// A rank's lanes of whole shards.
   private struct DealtLanes: Sendable {
@@ -36,6 +42,8 @@ package struct RankOrder: Sendable {
     worldSize = order.parameters.worldSize
     self.equalLength = equalLength
     laneCount = order.parameters.lanes / worldSize
+    taken = order.taken
+    isOver = order.isOver(forRank: rank)
     switch order.dealing {
     case .samples(let cut):
       self.cut = cut
@@ -136,12 +144,10 @@ package struct RankOrder: Sendable {
   ) {
     precondition((0..<laneCount).contains(lane), "lane \(lane) of \(laneCount)")
     guard position < length ?? Int.max else { return }
+    let offset = given(by: lane, before: max(0, position))
     if let cut {
-      let (round, place) = max(0, position).quotientAndRemainder(dividingBy: laneCount)
-      let offset = lane < place ? round + 1 : round
       cut.forEachSlice(lane: rank + lane * worldSize, from: offset, body)
     } else if let dealt {
-      let offset = dealt.rounds.given(by: lane, before: max(0, position))
       dealt.dealing.forEachSlice(
         lane: rank + lane * worldSize,
         dealt.lanes[lane],
@@ -149,5 +155,21 @@ package struct RankOrder: Sendable {
         body
       )
     }
+  }
+
+  /// Which of the rank's lanes has its turn at a position, repeats apart.
+  func turn(at position: Int) -> Rounds.Turn {
+    guard let cut else { return dealt?.rounds.turn(at: position) ?? .end }
+    let (offset, lane) = position.quotientAndRemainder(dividingBy: laneCount)
+    return offset < cut.lanes.range(of: rank + lane * worldSize).count
+      ? .lane(lane, offset: offset) : .end
+  }
+
+  /// How many samples a lane of the rank has given before a position.
+  func given(by lane: Int, before position: Int) -> Int {
+    guard let cut else { return dealt?.rounds.given(by: lane, before: position) ?? 0 }
+    let (round, place) = position.quotientAndRemainder(dividingBy: laneCount)
+    let given = lane < place ? round + 1 : round
+    return min(given, cut.lanes.range(of: rank + lane * worldSize).count)
   }
 }

@@ -31,15 +31,32 @@ struct ShardDealing: Sendable {
   }
 
   init(_ parameters: OrderParameters, epoch: Int, shape: DatasetShape) {
-    shards = EpochOrder.shardList(parameters, epoch: epoch, count: shape.shardCount)
+    self.init(
+      shards: EpochOrder.shardList(parameters, epoch: epoch, count: shape.shardCount),
+      laneCount: parameters.lanes,
+      windows: parameters.shuffle == .full
+        ? KeyedGenerator(.window, seed: parameters.seed, epoch: epoch) : nil,
+      shuffleWindow: parameters.shuffleWindow,
+      shape: shape,
+      fresh: nil
+    )
+  }
+
+  init(
+    shards: [Int32],
+    laneCount: Int,
+    windows: KeyedGenerator?,
+    shuffleWindow: Int,
+    shape: DatasetShape,
+    fresh: FreshDealing?
+  ) {
+    self.shards = shards
     places = Self.places(of: shards, shardCount: shape.shardCount)
-    laneCount = parameters.lanes
-    windows =
-      parameters.shuffle == .full
-      ? KeyedGenerator(.window, seed: parameters.seed, epoch: epoch) : nil
-    shuffleWindow = parameters.shuffleWindow
+    self.laneCount = laneCount
+    self.windows = windows
+    self.shuffleWindow = shuffleWindow
     self.shape = shape
-    fresh = nil
+    self.fresh = fresh
   }
 
   static func places(of shards: [Int32], shardCount: Int) -> [Int32] {
@@ -87,7 +104,13 @@ struct ShardDealing: Sendable {
     if fresh != nil {
       let shard = shard(place, ofLane: lane)
       let element = freshNumber(inShard, ofShard: shard)
-      return .sample(shard: shard, number: ownElement(at: element, ofShard: shard))
+      let kept = fresh?.kept[shard]
+      let count = kept == nil ? counts.count(at: place).lowerBound : shape[shard].lowerBound
+      let generator = freshGenerator(ofShard: shard)
+      return .sample(
+        shard: shard,
+        number: Shuffle.element(at: element, of: count, by: generator)
+      )
     }
     let generator = generator(lane: lane, window: first / shuffleWindow)
     let start = counts.starts[first]
@@ -113,12 +136,6 @@ struct ShardDealing: Sendable {
   private func freshNumber(_ offset: Int, ofShard shard: Int) -> Int {
     guard let kept = fresh?.kept[shard], offset < kept.count else { return offset }
     return kept[offset]
-  }
-
-  /// The sample number at a place of a shard's own order, once it was dealt again.
-  private func ownElement(at place: Int, ofShard shard: Int) -> Int {
-    let generator = freshGenerator(ofShard: shard)
-    return Shuffle.element(at: place, of: shape[shard].lowerBound, by: generator)
   }
 
   /// Names the slices of a lane from an offset onwards, until the lane ends or `body` says no.
