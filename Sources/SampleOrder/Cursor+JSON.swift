@@ -255,7 +255,7 @@ extension Cursor {
       guard var progress = ProgressText.decode(text) else {
         throw .damaged("the progress of rank \(rank) cannot be read")
       }
-      rangeCount += progress.consumed.beyond.count
+      rangeCount += progress.consumed.gapCount
       guard rangeCount <= maxRanges else {
         throw .damaged("a leg has more than \(maxRanges) gaps")
       }

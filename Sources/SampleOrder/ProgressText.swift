@@ -6,7 +6,7 @@ enum ProgressText {
   static func encode(_ progress: Progress) -> String {
     var text = "\(progress.epoch):"
     text += progress.consumed.next == Int.max ? "all" : "\(progress.consumed.next)"
-    var rest = progress.consumed.beyond
+    var rest = progress.consumed.beyond[...]
     while let range = rest.first {
       let dense = denseRun(rest)
       text += " "

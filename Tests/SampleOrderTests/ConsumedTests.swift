@@ -45,10 +45,33 @@ import Testing
       if inFlight.count > 32 {
         consumed.insert(inFlight.remove(at: Int.random(in: 0..<32, using: &generator)))
       }
-      most = max(most, consumed.beyond.count)
+      most = max(most, consumed.gapCount)
     }
     for position in inFlight { consumed.insert(position) }
     #expect(most <= 33)
     #expect(consumed == Consumed(below: 20_000))
+  }
+
+  @Test("reading in random order keeps every gap, and closes them all in the end")
+  func random() {
+    var generator = TestGenerator(seed: 6)
+    let count = 20_000
+    let order = (0..<count).shuffled(using: &generator)
+    var consumed = Consumed()
+    var set: Set<Int> = []
+    for (read, position) in order.enumerated() {
+      consumed.insert(position)
+      set.insert(position)
+      guard read % 2_500 == 0 || read == count - 1 else { continue }
+      #expect(consumed.gapCount == consumed.beyond.count)
+      #expect(consumed.allRanges.flatMap { Array($0) } == set.sorted())
+      var wide = consumed
+      let lower = Int.random(in: 0..<count, using: &generator)
+      wide.insert(lower..<lower + count / 2)
+      #expect(wide.gapCount == wide.beyond.count)
+      let expected = set.union(lower..<lower + count / 2).sorted()
+      #expect(wide.allRanges.flatMap { Array($0) } == expected)
+    }
+    #expect(consumed == Consumed(below: count))
   }
 }
