@@ -36,7 +36,12 @@ extension Cursor {
     return (merged, idle)
   }
 
-  private func checkRun(_ other: Cursor) throws(CursorError) {
+  /// Refuses a cursor of another order, another dataset or other earlier legs.
+  ///
+  /// What passes holds progress in the same positions: it can be merged, or a live mount moved to it.
+  ///
+  /// - Throws: `CursorError.notOfOneRun`.
+  package func checkRun(_ other: Cursor) throws(CursorError) {
     try Self.check("seed", seed, other.seed)
     try Self.check("shuffle", shuffle.rawValue, other.shuffle.rawValue)
     try Self.check("shuffle window", shuffleWindow, other.shuffleWindow)

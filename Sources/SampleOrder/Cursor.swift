@@ -104,6 +104,24 @@ package struct Cursor: Hashable, Sendable {
     splits = resumed
   }
 
+  /// The same with the progress of some ranks alone, for example for one rank's `.cursor`.
+  package func holding(only held: [Int]) -> Cursor {
+    var cursor = self
+    cursor.ranks = held.sorted()
+    for (name, split) in splits {
+      let epoch = held.map { split.present.ranks[$0].epoch }.min() ?? 0
+      for rank in split.present.ranks.indices where !held.contains(rank) {
+        cursor.splits[name]?.present.ranks[rank] = Progress(epoch: epoch)
+      }
+    }
+    return cursor
+  }
+
+  /// Whether it holds a rank's progress.
+  package func holds(rank: Int) -> Bool {
+    ranks?.contains(rank) ?? (0..<(worldSize ?? 0)).contains(rank)
+  }
+
   /// Refuses a split whose shards are other than they were.
   ///
   /// - Throws: `CursorError.otherDataset`.

@@ -55,6 +55,13 @@ package struct Leg: Hashable, Sendable {
     self.ranks = ranks
   }
 
+  /// A leg in which nothing was read yet.
+  package init(_ parameters: OrderParameters, epoch: Int) {
+    worldSize = parameters.worldSize
+    lanes = parameters.lanes
+    ranks = Array(repeating: Progress(epoch: epoch), count: parameters.worldSize)
+  }
+
   /// Whether anything of an epoch was consumed during the leg.
   func touches(epoch: Int) -> Bool {
     ranks.contains { !$0.consumed(ofEpoch: epoch).isEmpty }

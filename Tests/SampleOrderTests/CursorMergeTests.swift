@@ -95,4 +95,27 @@ import Testing
     #expect(cursor.splits["train"]?.earlier.map(\.worldSize) == [3])
     #expect(cursor.splits["train"]?.present.ranks == [Progress(epoch: 4), Progress(epoch: 4)])
   }
+
+  @Test("one rank's cursor holds that rank alone, and the ranks' cursors make the whole again")
+  func single() throws {
+    let whole = try cursor([progress(5), progress(6), progress(7)])
+    let singles = (0..<3).map { whole.holding(only: [$0]) }
+    #expect(singles[1].holds(rank: 1) && !singles[1].holds(rank: 2) && whole.holds(rank: 2))
+    #expect(singles[1].splits["train"]?.present.ranks.map(\.consumed.next) == [0, 6, 0])
+    #expect(try Cursor.merge(singles).cursor == whole)
+    #expect(try Cursor(decoding: singles[2].encoded()) == singles[2])
+    try whole.checkRun(singles[0])
+  }
+
+  @Test("a fresh leg has the lanes of its parameters and begins in the epoch asked for")
+  func fresh() throws {
+    let leg = Leg(try OrderParameters(shuffle: .full, worldSize: 3), epoch: 4)
+    #expect(leg.lanes == 24)
+    #expect(leg.ranks == [Progress](repeating: Progress(epoch: 4), count: 3))
+    let split = SplitCursor(fingerprint: "f", partition: .shards, present: leg)
+    let cursor = Cursor(shuffle: .full, splits: ["train": split])
+    let shape = try DatasetShape(sampleCounts: [4, 4])
+    let order = try cursor.order(of: split, epoch: 4, shape: shape)
+    #expect(order.parameters == (try cursor.parameters(of: split)))
+  }
 }
