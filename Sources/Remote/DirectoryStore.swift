@@ -46,7 +46,7 @@ package final class DirectoryStore: ObjectStore {
     into receiver: any RangeReceiver
   ) -> any FetchTicket {
     let job = FileRead(request: request, receiver: receiver, queue: queue)
-    if !queue.add(job) { receiver.finish(.failure(.cancelled)) }
+    if !queue.add(job) { job.finish(.failure(.cancelled)) }
     return job
   }
 
@@ -54,7 +54,7 @@ package final class DirectoryStore: ObjectStore {
 
   /// Cancels what waits; the threads end with their present reads.
   package func shutDown() {
-    for job in queue.close() { job.receiver.finish(.failure(.cancelled)) }
+    for job in queue.close() { job.finish(.failure(.cancelled)) }
     descriptors.closeAll()
   }
 }
@@ -73,7 +73,7 @@ extension DirectoryStore {
       switch run(job, buffer) {
       case .finished(let result):
         queue.finished(job, result)
-        job.receiver.finish(result)
+        job.finish(result)
       case .paused:
         queue.paused(job)
       }
@@ -98,7 +98,7 @@ extension DirectoryStore {
       while job.position < job.request.range.upperBound {
         if job.isCancelled { throw .cancelled }
         let count = try read(job, descriptor, buffer)
-        switch job.receiver.receive(UnsafeRawBufferPointer(rebasing: buffer[..<count])) {
+        switch job.receive(UnsafeRawBufferPointer(rebasing: buffer[..<count])) {
         case .more:
           job.position += Int64(count)
           queue.received(count)

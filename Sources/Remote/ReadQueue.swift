@@ -4,26 +4,35 @@ import Synchronization
 /// One read of a local file, from its first byte to its `finish`.
 final class FileRead: FetchTicket {
   let request: RangeRequest
-  let receiver: any RangeReceiver
   private let queue: ReadQueue
   private let state: Mutex<State>
 
   private struct State {
     var position: Int64
+
+    /// Let go with the answer, since whoever receives may hold this ticket.
+    var receiver: (any RangeReceiver)?
     var isCancelled = false
   }
 
   init(request: RangeRequest, receiver: any RangeReceiver, queue: ReadQueue) {
     self.request = request
-    self.receiver = receiver
     self.queue = queue
-    state = Mutex(State(position: request.range.lowerBound))
+    state = Mutex(State(position: request.range.lowerBound, receiver: receiver))
   }
 
   /// The next byte to hand over; written by the one thread that runs the job.
   var position: Int64 {
     get { state.withLock { $0.position } }
     set { state.withLock { $0.position = newValue } }
+  }
+
+  func receive(_ bytes: UnsafeRawBufferPointer) -> ReceiverVerdict {
+    state.withLock { $0.receiver }?.receive(bytes) ?? .stop
+  }
+
+  func finish(_ result: Result<Void, StoreError>) {
+    state.withLock { $0.receiver.take() }?.finish(result)
   }
 
   var isCancelled: Bool { state.withLock { $0.isCancelled } }
@@ -112,7 +121,7 @@ final class ReadQueue: Sendable {
       if wasWoken { state.enqueue(job) } else { state.paused[ObjectIdentifier(job)] = job }
       return nil
     }
-    if let orphan { orphan.receiver.finish(.failure(.cancelled)) } else { ready.signal() }
+    if let orphan { orphan.finish(.failure(.cancelled)) } else { ready.signal() }
   }
 
   func wake(_ job: FileRead) {

@@ -9,6 +9,7 @@ final class Attempt {
   let transfer: Transfer
   private(set) var handle: EasyHandle
   private(set) var isPaused = false
+  private(set) var wasPaused = false
   private(set) var isHeadComplete = false
   private(set) var isRejected = false
   private(set) var isHeadTooLarge = false
@@ -120,6 +121,8 @@ final class Attempt {
   func resume() {
     guard isPaused else { return }
     isPaused = false
+    wasPaused = true
+    lastByteAt = .now
     speed.restart(at: .now)
     curl_easy_pause(handle.raw, CURLPAUSE_CONT)
   }

@@ -9,6 +9,9 @@ final class RangeFetch: Exchange {
   /// FAULTS.md, S2.
   private static let maxErrorBytes = 64 * 1024
 
+  /// An honest reply with less than this is a server in trouble: no end of small requests.
+  private static let leastPartBytes: Int64 = 16 * 1024
+
   private enum Reply {
     case none
 
@@ -22,7 +25,9 @@ final class RangeFetch: Exchange {
 
   let what: String
   private let wanted: RangeRequest
-  private let receiver: any RangeReceiver
+
+  /// Let go with the answer, since whoever receives may hold the ticket that holds this.
+  private var receiver: (any RangeReceiver)?
   private var route: RequestRoute
   private let endpointName: String
   private var reply = Reply.none
@@ -31,6 +36,7 @@ final class RangeFetch: Exchange {
 
   /// The next byte to hand over.
   private var position: Int64
+  private var attemptStart: Int64 = 0
 
   /// The last byte of an open-ended reply, until the reply has ended.
   private var heldByte: UInt8?
@@ -61,10 +67,11 @@ final class RangeFetch: Exchange {
   func begin() throws(StoreError) -> HTTPRequest? {
     reply = .none
     outcome = nil
+    attemptStart = position
     heldByte = nil
     errorBody = []
     guard position < end else {
-      receiver.finish(.success(()))
+      answer(.success(()))
       return nil
     }
     let tag = EntityTag(object.eTag)
@@ -144,7 +151,7 @@ final class RangeFetch: Exchange {
     let holdsBack = isLast && isOpenEnded && !isCut
     if holdsBack { count -= 1 }
     if count > 0 {
-      switch receiver.receive(UnsafeRawBufferPointer(rebasing: bytes[..<count])) {
+      switch receiver?.receive(UnsafeRawBufferPointer(rebasing: bytes[..<count])) ?? .stop {
       case .more: position += Int64(count)
       case .pause: return .pause
       case .stop:
@@ -183,7 +190,7 @@ final class RangeFetch: Exchange {
 
   private func completed(_ replyEnd: Int64) -> AttemptOutcome {
     if let byte = heldByte {
-      switch withUnsafeBytes(of: byte, { receiver.receive($0) }) {
+      switch withUnsafeBytes(of: byte, { receiver?.receive($0) ?? .stop }) {
       case .more:
         heldByte = nil
         position += 1
@@ -193,17 +200,25 @@ final class RangeFetch: Exchange {
     }
     if position == end { return finished() }
     // An honest reply with a part of the range: the rest is asked for (FAULTS.md, S11).
-    if position == replyEnd { return .again }
+    if position == replyEnd {
+      return position - attemptStart >= Self.leastPartBytes
+        ? .again : .failed(.transient, retryAfter: nil, detail: "only a few bytes came")
+    }
     return .failed(.reset, retryAfter: nil, detail: "the body ended early")
   }
 
   private func finished() -> AttemptOutcome {
-    receiver.finish(.success(()))
+    answer(.success(()))
     return .finished
   }
 
   func finish(_ failure: StoreError) {
-    receiver.finish(.failure(failure))
+    answer(.failure(failure))
+  }
+
+  private func answer(_ result: Result<Void, StoreError>) {
+    let receiver = self.receiver.take()
+    receiver?.finish(result)
   }
 }
 

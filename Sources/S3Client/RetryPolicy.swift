@@ -88,8 +88,16 @@ package struct RetryState: Hashable, Sendable {
 
   package var totalAttempts: Int { attemptsBefore + attempts }
 
-  package mutating func began() {
+  /// Notes an attempt; the deadline runs from the first one, not from the wait for its turn.
+  package mutating func began(at now: ContinuousClock.Instant) {
+    if totalAttempts == 0 { since = now }
     attempts += 1
+  }
+
+  /// The last attempt did not fail: it was redirected, or brought a part.
+  package mutating func wentOn() {
+    attempts -= 1
+    attemptsBefore += 1
   }
 
   /// Notes that bytes have come: the deadline starts anew, after 8 MiB the attempts too.

@@ -148,7 +148,7 @@ final class TransferScheduler {
       return
     }
     transfer.state = .inFlight(attempt)
-    transfer.retry.began()
+    transfer.retry.began(at: .now)
     inFlight[ObjectIdentifier(attempt)] = attempt
     curl_multi_add_handle(multi, attempt.handle.raw)
     loop.count { statistics in
@@ -215,7 +215,7 @@ final class TransferScheduler {
   private func ended(_ attempt: Attempt, _ end: AttemptEnd) {
     let transfer = attempt.transfer
     guard case .inFlight(let current) = transfer.state, current === attempt else { return }
-    if attempt.receivedBytes > 0 {
+    if attempt.receivedBytes > 0 || attempt.wasPaused {
       transfer.retry.advanced(
         to: transfer.exchange.usefulBytes,
         at: attempt.lastByteAt,
@@ -234,7 +234,9 @@ final class TransferScheduler {
       limit.succeeded()
       if quota.isOpen { log.write(.notice, "s3.circuit_closed", "\(endpoint) answers again") }
       transfer.retry.succeeded(quota: &quota)
-    case .again: enqueue(transfer)
+    case .again:
+      transfer.retry.wentOn()
+      enqueue(transfer)
     case .parked: transfer.state = .parked
     case .hopeless(let error): finish(transfer, error)
     case .failed(let cause, let retryAfter, let detail):

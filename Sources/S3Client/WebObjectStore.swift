@@ -103,26 +103,42 @@ extension WebObjectStore {
     of keys: ArraySlice<ObjectKey>
   ) throws(StoreError) -> [(ObjectKey, WebHead?)] {
     let deadline = ContinuousClock.now + listTimeout
-    let asked = keys.map { ($0, ask($0, .head, deadline)) }
     var heads: [(ObjectKey, WebHead?)] = []
-    for (key, answer) in asked {
-      heads.append((key, try head(key, answer, deadline)))
+    var asked = keys.map { ($0, ask($0, .head, deadline)) }
+    var unknown: [Int] = []
+    for (place, (key, answer)) in asked.enumerated() {
+      let reply = try reply(to: answer)
+      if case .untold = reply {
+        // The server knows no HEAD, or does not tell the size there.
+        asked[place].1 = ask(key, .get, deadline)
+        unknown.append(place)
+      }
+      heads.append((key, reply.head))
+    }
+    for place in unknown {
+      let (key, answer) = asked[place]
+      let reply = try reply(to: answer)
+      if case .untold = reply {
+        throw .badReply(what: "asking for \(origin.base.text)\(key)", detail: "no size is told")
+      }
+      heads[place].1 = reply.head
     }
     return heads
   }
 
-  private func head(
-    _ key: ObjectKey,
-    _ answer: Answer<WebHead?>,
-    _ deadline: ContinuousClock.Instant
-  ) throws(StoreError) -> WebHead? {
+  private enum Reply {
+    case told(WebHead)
+    case untold
+    case missing
+
+    var head: WebHead? { if case .told(let head) = self { head } else { nil } }
+  }
+
+  private func reply(to answer: Answer<WebHead?>) throws(StoreError) -> Reply {
     do throws(StoreError) {
-      if let head = try answer.wait() { return head }
-      // The server knows no HEAD, or does not tell the size there.
-      if let head = try ask(key, .get, deadline).wait() { return head }
-      throw .badReply(what: "asking for \(origin.base.text)\(key)", detail: "no size is told")
+      return try answer.wait().map { .told($0) } ?? .untold
     } catch .noSuchObject {
-      return nil
+      return .missing
     }
   }
 

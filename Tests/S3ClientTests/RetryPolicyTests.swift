@@ -34,7 +34,7 @@ import Testing
     var quota = RetryQuota()
     var state = RetryState(since: start)
     func fail() -> Duration? {
-      state.began()
+      state.began(at: start)
       return state.delay(
         after: .reset,
         retryAfter: nil,
