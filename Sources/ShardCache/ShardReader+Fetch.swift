@@ -304,27 +304,26 @@ extension ShardReader {
   /// Tells those who waited how far a chunk has come, and stores it once it is whole.
   func advance(_ filling: Filling) {
     let isComplete = filling.filledBytes == filling.lengthBytes
-    let waiters = fetches.withLock { fetches in
+    let (waiters, isToKeep) = fetches.withLock { fetches in
       let waiters = fetches.plan.filled(filling.slot, to: filling.filledBytes)
-      if isComplete {
-        if disk == nil {
-          fetches.statistics.chunksFetched += 1
-          fetches.plan.markClean(filling.slot)
-        } else if !fetches.plan.isClean(filling.slot) {
-          fetches.statistics.chunksFetched += 1
-          _ = fetches.plan.hold(filling.slot)
-        }
+      guard isComplete, !fetches.plan.isClean(filling.slot) else { return (waiters, false) }
+      fetches.statistics.chunksFetched += 1
+      guard disk != nil else {
+        fetches.plan.markClean(filling.slot)
+        return (waiters, false)
       }
-      return waiters
+      // Held until it is written: once it is not, the slot may be another chunk's.
+      _ = fetches.plan.hold(filling.slot)
+      return (waiters, true)
     }
     for waiter in waiters { waiter.cacheAnswered(nil) }
     offerToIndex(filling)
-    if isComplete, disk != nil { keep(filling) }
+    if isToKeep { keep(filling) }
   }
 
-  /// Writes a whole chunk to disk, unless it came from there.
+  /// Writes a whole chunk to disk, and gives its hold back.
   private func keep(_ filling: Filling) {
-    guard let disk, !fetches.withLock({ $0.plan.isClean(filling.slot) }) else { return }
+    guard let disk else { return }
     workers.run(isUrgent: false) { [self] in
       disk.store(
         filling.chunk,
