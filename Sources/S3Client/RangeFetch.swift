@@ -12,6 +12,12 @@ final class RangeFetch: Exchange {
   /// An honest reply with less than this is a server in trouble: no end of small requests.
   private static let leastPartBytes: Int64 = 16 * 1024
 
+  /// The usual GET's size: what a reply without a length may cost in memory.
+  ///
+  /// A larger range is asked for in pieces then; an object without ranges that is larger and has no
+  /// length either is handed on as it comes.
+  private static let maxHeldBytes: Int64 = 8 * 1024 * 1024
+
   private enum Reply {
     case none
 
@@ -38,8 +44,15 @@ final class RangeFetch: Exchange {
   private var position: Int64
   private var attemptStart: Int64 = 0
 
-  /// The last byte of an open-ended reply, until the reply has ended.
-  private var heldByte: UInt8?
+  /// The bytes of an open-ended reply, until it has ended where it should: nothing else tells it
+  /// from one that runs on with anything.
+  private var held: [UInt8] = []
+
+  /// Where the present attempt's range ends.
+  private var askedEnd: Int64 = 0
+
+  /// The longest range to ask for; less than all once the server gave an open-ended reply.
+  private var maxPieceBytes = Int64.max
 
   init(
     _ request: RangeRequest,
@@ -68,18 +81,19 @@ final class RangeFetch: Exchange {
     reply = .none
     outcome = nil
     attemptStart = position
-    heldByte = nil
+    held = []
     errorBody = []
     guard position < end else {
       answer(.success(()))
       return nil
     }
     let tag = EntityTag(object.eTag)
-    let isWhole = position == 0 && end == object.sizeBytes
+    askedEnd = object.acceptsRanges ? position + min(end - position, maxPieceBytes) : end
+    let isWhole = position == 0 && askedEnd == object.sizeBytes
     return try route.request(
       for: RequestTarget(
         key: object.key,
-        range: !object.acceptsRanges || isWhole ? nil : position..<end,
+        range: !object.acceptsRanges || isWhole ? nil : position..<askedEnd,
         eTag: tag.isStrong ? tag.value : nil,
         what: what
       )
@@ -142,14 +156,16 @@ final class RangeFetch: Exchange {
     isOpenEnded: Bool
   ) -> ReceiverVerdict {
     let left = replyEnd - position
-    guard Int64(bytes.count) <= left || isCut, heldByte == nil else {
+    guard Int64(bytes.count) <= left - Int64(held.count) || isCut else {
       outcome = .failed(.badReply, retryAfter: nil, detail: "more bytes than were asked for")
       return .stop
     }
-    var count = Int(min(left, Int64(bytes.count)))
+    if isOpenEnded, !isCut, left <= Self.maxHeldBytes {
+      held.append(contentsOf: bytes)
+      return .more
+    }
+    let count = Int(min(left, Int64(bytes.count)))
     let isLast = Int64(count) == left
-    let holdsBack = isLast && isOpenEnded && !isCut
-    if holdsBack { count -= 1 }
     if count > 0 {
       switch receiver?.receive(UnsafeRawBufferPointer(rebasing: bytes[..<count])) ?? .stop {
       case .more: position += Int64(count)
@@ -159,7 +175,6 @@ final class RangeFetch: Exchange {
         return .stop
       }
     }
-    if holdsBack { heldByte = bytes[count] }
     // What follows is not wanted: the connection is dropped.
     return isCut && isLast ? .stop : .more
   }
@@ -189,11 +204,11 @@ final class RangeFetch: Exchange {
   }
 
   private func completed(_ replyEnd: Int64) -> AttemptOutcome {
-    if let byte = heldByte {
-      switch withUnsafeBytes(of: byte, { receiver?.receive($0) ?? .stop }) {
+    if !held.isEmpty, Int64(held.count) == replyEnd - position {
+      switch held.withUnsafeBytes({ receiver?.receive($0) ?? .stop }) {
       case .more:
-        heldByte = nil
-        position += 1
+        position += Int64(held.count)
+        held = []
       case .pause: return .parked
       case .stop: return .hopeless(.cancelled)
       }
@@ -276,13 +291,21 @@ extension RangeFetch {
       throw .badReply("Content-Range '\(PrintableName.text(text.utf8))'")
     }
     if let total = found.total, total != object.sizeBytes { throw otherSize(total, isSame: isSame) }
-    guard found.range.lowerBound == position, found.range.upperBound <= end else {
+    guard found.range.lowerBound == position, found.range.upperBound <= askedEnd else {
       throw .badReply(
-        "bytes \(found.range.lowerBound)..<\(found.range.upperBound) instead of \(position)..<\(end)"
+        "bytes \(found.range.lowerBound)..<\(found.range.upperBound) instead of "
+          + "\(position)..<\(askedEnd)"
       )
     }
     if let length, length != Int64(found.range.count) {
       throw .badReply("Content-Length \(length) for \(found.range.count) bytes")
+    }
+    if length == nil {
+      guard found.range.count <= Self.maxHeldBytes else {
+        maxPieceBytes = Self.maxHeldBytes
+        throw Refusal(outcome: .again)
+      }
+      held.reserveCapacity(found.range.count)
     }
     return .data(
       skip: 0,

@@ -93,12 +93,12 @@ final class TransferLoop: Sendable {
     }
   }
 
-  /// The commands since the last call; nil at the end, after the last of them.
-  func takeCommands() -> [Command]? {
+  /// The commands since the last call, and whether they are the last ones ever.
+  func takeCommands() -> (commands: [Command], isShutDown: Bool) {
     mailbox.withLock { mailbox in
-      guard !mailbox.commands.isEmpty else { return mailbox.isShutDown ? nil : [] }
-      defer { mailbox.commands = [] }
-      return mailbox.commands
+      let commands = mailbox.commands
+      if !commands.isEmpty { mailbox.commands = [] }
+      return (commands, mailbox.isShutDown)
     }
   }
 

@@ -46,8 +46,10 @@ final class TransferScheduler {
 
   /// Runs until the loop is shut down.
   func run() {
-    while let commands = loop.takeCommands() {
+    while true {
+      let (commands, isShutDown) = loop.takeCommands()
       for command in commands { perform(command) }
+      if isShutDown { break }
       let now = ContinuousClock.now
       wakeDelayed(now)
       startWaiting(now)

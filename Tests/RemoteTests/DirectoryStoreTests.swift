@@ -24,6 +24,12 @@ import Testing
     #expect(Set(objects.map(\.key)) == Set(keys + [ObjectKey([0xFF, 0x41])]))
     #expect(objects.first { $0.key == keys[1] }?.sizeBytes == 3)
     #expect(store.identity == "file:" + files.path)
+    let dataset = try Dataset(listing: store, at: RemoteAddress(parsing: files.path))
+    #expect(dataset.shards.map(\.key) == keys)
+    #expect(
+      dataset.splits.map(\.shards) == [[1, 2], [0]]
+        || dataset.splits.map(\.shards) == [[0], [1, 2]]
+    )
   }
 
   @Test("ranges are byte-exact, many at once, also of more files than are kept open")

@@ -50,23 +50,23 @@ import Testing
   func nginx() throws {
     let program = try #require(Self.nginxProgram)
     let files = try files()
-    let port = try LoopbackPort.free()
-    let configuration = """
-      daemon off; master_process off; pid \(files.path)/pid; error_log stderr;
-      events {}
-      http {
-        access_log off; client_body_temp_path \(files.path)/t1; proxy_temp_path \(files.path)/t2;
-        fastcgi_temp_path \(files.path)/t3; uwsgi_temp_path \(files.path)/t4;
-        scgi_temp_path \(files.path)/t5;
-        server { listen 127.0.0.1:\(port); root \(files.path); }
-      }
-      """
-    try files.write(configuration.utf8, to: "nginx.conf")
-    let server = try RunningProcess(
-      program,
-      ["-e", "stderr", "-p", files.path, "-c", "\(files.path)/nginx.conf"]
-    )
-    try LoopbackPort.wait(port)
+    let (server, port) = try LoopbackPort.serve { (port) throws(TestFailure) in
+      let configuration = """
+        daemon off; master_process off; pid \(files.path)/pid; error_log stderr;
+        events {}
+        http {
+          access_log off; client_body_temp_path \(files.path)/t1; proxy_temp_path \(files.path)/t2;
+          fastcgi_temp_path \(files.path)/t3; uwsgi_temp_path \(files.path)/t4;
+          scgi_temp_path \(files.path)/t5;
+          server { listen 127.0.0.1:\(port); root \(files.path); }
+        }
+        """
+      try files.write(configuration.utf8, to: "nginx.conf")
+      return try RunningProcess(
+        program,
+        ["-e", "stderr", "-p", files.path, "-c", "\(files.path)/nginx.conf"]
+      )
+    }
     let store = try store("http://127.0.0.1:\(port)/d/x y-{00..11}.tar")
     try check(store, acceptsRanges: true)
     let other = try self.store("http://127.0.0.1:\(port)/d/x y-00.tar")
@@ -87,12 +87,12 @@ import Testing
   func pythonServer() throws {
     let program = try #require(Self.pythonProgram)
     let files = try files()
-    let port = try LoopbackPort.free()
-    let server = try RunningProcess(
-      program,
-      ["-m", "http.server", "\(port)", "--bind", "127.0.0.1", "--directory", files.path]
-    )
-    try LoopbackPort.wait(port)
+    let (server, port) = try LoopbackPort.serve { (port) throws(TestFailure) in
+      try RunningProcess(
+        program,
+        ["-m", "http.server", "\(port)", "--bind", "127.0.0.1", "--directory", files.path]
+      )
+    }
     try check(store("http://127.0.0.1:\(port)/d/x y-{00..11}.tar"), acceptsRanges: false)
     server.stop()
   }

@@ -60,4 +60,30 @@ package enum LoopbackPort {
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
     return address
   }
+
+  /// Starts a server at a free port and waits until it listens there.
+  ///
+  /// Between the search and the server's own `bind` another process may take the port; then another
+  /// one is tried.
+  ///
+  /// - Parameter start: Starts the server at a port.
+  /// - Returns: The server and its port.
+  /// - Throws: Where it does not listen at the third port either.
+  package static func serve(
+    _ start: (_ port: UInt16) throws(TestFailure) -> RunningProcess
+  ) throws(TestFailure) -> (process: RunningProcess, port: UInt16) {
+    var lastFailure = TestFailure("no server")
+    for _ in 0..<3 {
+      let port = try free()
+      let process = try start(port)
+      do throws(TestFailure) {
+        try wait(port)
+        return (process, port)
+      } catch {
+        lastFailure = error
+        process.stop()
+      }
+    }
+    throw lastFailure
+  }
 }

@@ -17,19 +17,21 @@ package final class S3Server: Sendable {
   package init() throws(TestFailure) {
     guard let program = Self.program else { throw TestFailure("WDSFS_TEST_RCLONE is not set") }
     directory = try TemporaryDirectory()
-    let port = try LoopbackPort.free()
-    endpointURL = "http://127.0.0.1:\(port)"
-    process = try RunningProcess(
-      program,
-      [
-        "serve", "s3", directory.path, "--addr", "127.0.0.1:\(port)",
-        "--auth-key", "\(Self.accessKeyID),\(Self.secretAccessKey)",
-        // So that a file changed behind its back is seen at once.
-        "--dir-cache-time", "0", "--vfs-cache-mode", "off", "--poll-interval", "0",
-        "--config", "/dev/null",
-      ]
-    )
-    try LoopbackPort.wait(port)
+    let path = directory.path
+    let server = try LoopbackPort.serve { (port) throws(TestFailure) in
+      try RunningProcess(
+        program,
+        [
+          "serve", "s3", path, "--addr", "127.0.0.1:\(port)",
+          "--auth-key", "\(Self.accessKeyID),\(Self.secretAccessKey)",
+          // So that a file changed behind its back is seen at once.
+          "--dir-cache-time", "0", "--vfs-cache-mode", "off", "--poll-interval", "0",
+          "--config", "/dev/null",
+        ]
+      )
+    }
+    process = server.process
+    endpointURL = "http://127.0.0.1:\(server.port)"
   }
 
   /// What a client's environment must hold to be let in.
