@@ -47,6 +47,14 @@ package struct CacheSettings: Sendable {
     }
   }
 
+  /// What a chunk takes of the budget.
+  var chunkCostBytes: Int64 {
+    switch place {
+    case .memory: Int64(ChunkID.sizeBytes)
+    case .disk: FileLedger.diskBytes(ofData: ChunkID.sizeBytes)
+    }
+  }
+
   /// Chunks in memory or on their way there.
   var maxSlotCount: Int {
     switch place {

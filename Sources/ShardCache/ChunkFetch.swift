@@ -10,7 +10,6 @@ final class ChunkFetch: RangeReceiver, @unchecked Sendable {
   private let shard: Int32
   private let run: Range<Int32>
   private let number: FetchPlan.FetchNumber
-  private let isAhead: Bool
   private var chunkNumber: Int32
   private var filling: ShardReader.Filling?
 
@@ -18,14 +17,12 @@ final class ChunkFetch: RangeReceiver, @unchecked Sendable {
     reader: ShardReader,
     shard: Int32,
     run: Range<Int32>,
-    number: FetchPlan.FetchNumber,
-    isAhead: Bool
+    number: FetchPlan.FetchNumber
   ) {
     self.reader = reader
     self.shard = shard
     self.run = run
     self.number = number
-    self.isAhead = isAhead
     self.chunkNumber = run.lowerBound
   }
 
@@ -53,6 +50,6 @@ final class ChunkFetch: RangeReceiver, @unchecked Sendable {
   func finish(_ result: Result<Void, StoreError>) {
     let rest = min(chunkNumber, run.upperBound)..<run.upperBound
     let chunk = ChunkID(shard: shard, plane: .stored, number: run.lowerBound)
-    reader.finished(chunks: rest, of: chunk, number: number, isAhead: isAhead, result)
+    reader.finished(chunks: rest, of: chunk, number: number, result)
   }
 }

@@ -1,4 +1,5 @@
 import CXXHash
+import Glibc
 
 /// What a chunk's file says of itself, ahead of the bytes.
 ///
@@ -112,4 +113,124 @@ struct ShardIdentity: Hashable, Sendable {
     }
     return hex(high) + hex(low)
   }
+}
+
+/// Reads and writes whole chunk files: the header, then the bytes.
+enum ChunkFile {
+  enum Reading {
+    case good
+    case damaged
+    case failed(Int32)
+  }
+
+  /// Reads a chunk into memory and checks every byte of the file.
+  static func read(
+    _ descriptor: Int32,
+    identity: ShardIdentity,
+    chunk: ChunkID,
+    into memory: UnsafeMutableRawBufferPointer
+  ) -> Reading {
+    withUnsafeTemporaryAllocation(
+      byteCount: ChunkFileHeader.sizeBytes,
+      alignment: 8
+    ) { header in
+      let wanted = header.count + memory.count
+      let got = transfer([header, memory], wanted) { parts, count, offset in
+        preadv(descriptor, parts, count, offset)
+      }
+      // What is no file at all is the file's fault and not the disk's.
+      guard got >= 0 else {
+        return errno == EISDIR || errno == ESPIPE ? .damaged : .failed(errno)
+      }
+      let isValid = ChunkFileHeader.isValid(
+        UnsafeRawBufferPointer(header),
+        identity: identity,
+        chunk: chunk,
+        data: UnsafeRawBufferPointer(memory)
+      )
+      return got == wanted && isValid ? .good : .damaged
+    }
+  }
+
+  /// - Returns: 0, or the error.
+  static func write(
+    _ data: UnsafeRawBufferPointer,
+    to descriptor: Int32,
+    identity: ShardIdentity,
+    chunk: ChunkID
+  ) -> Int32 {
+    withUnsafeTemporaryAllocation(
+      byteCount: ChunkFileHeader.sizeBytes,
+      alignment: 8
+    ) { header in
+      ChunkFileHeader(identity: identity, chunk: chunk, data: data).write(to: header)
+      let wanted = header.count + data.count
+      // Never written to: the call takes one type for both ways.
+      let parts = [header, UnsafeMutableRawBufferPointer(mutating: data)]
+      let done = transfer(parts, wanted) { pwritev(descriptor, $0, $1, $2) }
+      return done == wanted ? 0 : done < 0 ? errno : EIO
+    }
+  }
+
+  /// Repeats a vectored read or write until all is through, an error, or the end of the file.
+  private static func transfer(
+    _ buffers: [UnsafeMutableRawBufferPointer],
+    _ wanted: Int,
+    _ call: (UnsafePointer<iovec>, Int32, off_t) -> Int
+  ) -> Int {
+    var done = 0
+    while done < wanted {
+      var skipped = done
+      var parts: [iovec] = []
+      for buffer in buffers {
+        let skip = min(skipped, buffer.count)
+        skipped -= skip
+        if skip < buffer.count {
+          let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[skip...])
+          parts.append(iovec(iov_base: rest.baseAddress, iov_len: rest.count))
+        }
+      }
+      let count = call(parts, Int32(parts.count), off_t(done))
+      if count < 0 && errno == EINTR { continue }
+      if count < 0 { return -1 }
+      if count == 0 { break }
+      done += count
+    }
+    return done
+  }
+}
+
+extension ShardIdentity {
+  /// Reads back what `fileName` wrote; nil for any other name.
+  init?(fileName: String) {
+    guard fileName.utf8.count == 32 else { return nil }
+    let middle = fileName.index(fileName.startIndex, offsetBy: 16)
+    guard let high = UInt64(fileName[..<middle], radix: 16),
+      let low = UInt64(fileName[middle...], radix: 16)
+    else { return nil }
+    self.init(high: high, low: low)
+    guard self.fileName == fileName else { return nil }
+  }
+}
+
+extension FileLedger.FileID {
+  init(_ chunk: ChunkID, of identity: ShardIdentity) {
+    self.init(identity: identity, plane: chunk.plane, number: chunk.number)
+  }
+
+  /// Reads back a file's name within its shard's folder; nil for any other name.
+  init?(identity: ShardIdentity, name: String) {
+    let isInflated = name.hasPrefix("i")
+    guard let number = Int32(isInflated ? String(name.dropFirst()) : name), number >= 0 else {
+      return nil
+    }
+    self.init(identity: identity, plane: isInflated ? .inflated : .stored, number: number)
+    guard self.name == name else { return nil }
+  }
+
+  /// The chunk's number, with `i` before it for the inflated plane.
+  private var name: String { plane == .inflated ? "i\(number)" : "\(number)" }
+
+  /// Within the directory of all chunks.
+  var path: String { "\(identity.fileName)/\(name)" }
 }

@@ -4,52 +4,50 @@ import Synchronization
 
 /// The chunks on disk: written as they come, checked at every load, removed when room is needed.
 ///
-/// Everything here blocks and runs on the cache's workers. A file that is missing, cut or wrong is
-/// a miss; a disk that fails is left alone for a while and then tried again.
+/// Most of it blocks and runs on the cache's workers. A file that is missing, cut or wrong is a
+/// miss; a disk that fails is left alone for a while and then tried again.
 final class ChunkStore: Sendable {
   private struct State {
     var ledger = FileLedger()
     var isScanned = false
-    var failuresInARow = 0
-    var restsUntil: Int64 = 0
+    var reading = DiskRest()
+    var writing = DiskRest()
     var corruptCount = 0
   }
 
-  /// After this many failures in a row the disk is left alone.
-  private static let maxFailuresInARow = 3
-  private static let restSeconds: Int64 = 30
-
   private let directory: CacheDirectory
-  private let maxBytes: Int64
+  private let usage: SharedUsage
   private let state = Mutex(State())
-  private let temporaryNumber = Atomic<Int>(0)
   private let logger: Logger
 
   init(directory: CacheDirectory, maxBytes: Int64, logger: Logger) {
     self.directory = directory
-    self.maxBytes = maxBytes
+    self.usage = SharedUsage(directory: directory, maxBytes: maxBytes)
     self.logger = logger
   }
 
+  /// Bytes of the files that this mount knows of.
   var usedBytes: Int64 { state.withLock { $0.ledger.usedBytes } }
   var corruptCount: Int { state.withLock { $0.corruptCount } }
 
   /// Whether a load is worth trying; without I/O.
   func mayHold(_ chunk: ChunkID, of identity: ShardIdentity) -> Bool {
     state.withLock { state in
-      !state.isScanned || state.ledger.contains(Self.file(chunk, of: identity))
+      (!state.isScanned || state.ledger.contains(FileLedger.FileID(chunk, of: identity)))
+        && !state.reading.isResting
     }
   }
 
-  /// Whether the chunk's file is known to be there; without I/O.
+  /// Whether the chunk's file is known to be there and can be read; without I/O.
   func holds(_ chunk: ChunkID, of identity: ShardIdentity) -> Bool {
-    state.withLock { $0.ledger.contains(Self.file(chunk, of: identity)) }
+    state.withLock { state in
+      state.ledger.contains(FileLedger.FileID(chunk, of: identity)) && !state.reading.isResting
+    }
   }
 
   /// Whether chunks can be written now, so that memory need not keep them.
   var isWorking: Bool {
-    let now = Self.monotonicSeconds()
-    return state.withLock { $0.restsUntil <= now }
+    state.withLock { !$0.reading.isResting && !$0.writing.isResting }
   }
 
   // MARK: Load
@@ -62,285 +60,264 @@ final class ChunkStore: Sendable {
     of identity: ShardIdentity,
     into memory: UnsafeMutableRawBufferPointer
   ) -> Bool {
-    let file = Self.file(chunk, of: identity)
-    let descriptor = openat(
-      directory.chunks,
-      Self.path(of: file),
-      O_RDONLY | O_NOFOLLOW | O_CLOEXEC
-    )
+    let file = FileLedger.FileID(chunk, of: identity)
+    // Should the file be a pipe or a device, nothing waits for it.
+    let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
+    let descriptor = openat(directory.chunks, file.path, flags)
     guard descriptor >= 0 else {
-      if errno != ENOENT { noteFailure("open", errno) }
-      state.withLock { $0.ledger.remove(file) }
+      let status = errno
+      if status == ENOENT {
+        state.withLock { $0.ledger.remove(file) }
+      } else if status == ELOOP {
+        discard(file)
+      } else {
+        noteFailure(\.reading, "open", status)
+      }
       return false
     }
     defer { close(descriptor) }
-    let isGood = withUnsafeTemporaryAllocation(
-      byteCount: ChunkFileHeader.sizeBytes,
-      alignment: 8
-    ) { header in
-      let wanted = header.count + memory.count
-      let got = transfer([header, memory], wanted) { parts, count, offset in
-        preadv(descriptor, parts, count, offset)
-      }
-      guard got == wanted else {
-        if got < 0 { noteFailure("read", errno) }
-        return false
-      }
-      return ChunkFileHeader.isValid(
-        UnsafeRawBufferPointer(header),
-        identity: identity,
-        chunk: chunk,
-        data: UnsafeRawBufferPointer(memory)
-      )
-    }
-    if isGood {
-      state.withLock { state in
-        state.failuresInARow = 0
-        state.ledger.use(
-          file,
-          diskBytes: FileLedger.diskBytes(ofFile: ChunkFileHeader.sizeBytes + memory.count)
-        )
-      }
-    } else {
+    switch ChunkFile.read(descriptor, identity: identity, chunk: chunk, into: memory) {
+    case .failed(let status):
+      noteFailure(\.reading, "read", status)
+      return false
+    case .damaged:
       discard(file)
+      return false
+    case .good:
+      // Later mounts see by the file's time what was used last.
+      futimens(descriptor, nil)
+      state.withLock { state in
+        state.reading = DiskRest()
+        state.ledger.use(file, diskBytes: FileLedger.diskBytes(ofData: memory.count))
+      }
+      return true
     }
-    return isGood
   }
 
   private func discard(_ file: FileLedger.FileID) {
-    unlinkat(directory.chunks, Self.path(of: file), 0)
-    state.withLock { state in
-      state.ledger.remove(file)
-      state.corruptCount += 1
-    }
+    usage.withCount { remove(file, &$0) }
+    state.withLock { $0.corruptCount += 1 }
     logger.warning(
       "a cached chunk is damaged and is fetched again",
-      metadata: ["event": "cache.corrupt", "file": "\(Self.path(of: file))"]
+      metadata: ["event": "cache.corrupt", "file": "\(file.path)"]
     )
+  }
+
+  /// Removes what is there of a plane, because nothing vouches for it.
+  func removeAll(of identity: ShardIdentity, plane: BytePlane) {
+    usage.withCount { count in
+      forEachName(in: directory.chunks, path: identity.fileName) { name in
+        guard let file = FileLedger.FileID(identity: identity, name: name), file.plane == plane
+        else { return }
+        remove(file, &count)
+      }
+    }
   }
 
   // MARK: Store
 
   /// Writes a chunk, removing the least recently used ones first where there is no room.
   func store(_ chunk: ChunkID, of identity: ShardIdentity, _ data: UnsafeRawBufferPointer) {
-    let file = Self.file(chunk, of: identity)
-    let diskBytes = FileLedger.diskBytes(ofFile: ChunkFileHeader.sizeBytes + data.count)
-    let now = Self.monotonicSeconds()
-    let doomed: [FileLedger.FileID]? = state.withLock { state in
-      guard state.restsUntil <= now, !state.ledger.contains(file) else { return nil }
-      let doomed = state.ledger.makeRoom(for: diskBytes, maxBytes: maxBytes)
-      guard state.ledger.usedBytes + diskBytes <= maxBytes else { return doomed }
-      // Entered before it is written, so that two writers cannot both take the last room.
-      state.ledger.use(file, diskBytes: diskBytes)
-      return doomed
+    let file = FileLedger.FileID(chunk, of: identity)
+    let diskBytes = FileLedger.diskBytes(ofData: data.count)
+    let isWanted = state.withLock { state in
+      !state.writing.isResting && !state.ledger.contains(file)
     }
-    guard let doomed else { return }
-    for old in doomed {
-      unlinkat(directory.chunks, Self.path(of: old), 0)
-    }
-    guard state.withLock({ $0.ledger.contains(file) }) else { return }
-    if write(file, chunk: chunk, identity: identity, data) {
-      state.withLock { $0.failuresInARow = 0 }
-    } else {
+    guard isWanted else { return }
+    let begun = usage.withCount { count in begin(file, diskBytes, &count) }
+    switch begun {
+    case .there: return
+    case .failed(let status): noteFailure(\.writing, "create", status)
+    case .begun(let temporary):
+      guard let temporary = temporary.take() else { return }
+      let status = write(temporary, file, chunk: chunk, identity: identity, data)
+      guard status != 0 else { return state.withLock { $0.writing = DiskRest() } }
+      temporary.remove()
+      usage.withCount { count in
+        if let before = count { count = before - diskBytes }
+      }
       state.withLock { $0.ledger.remove(file) }
+      noteFailure(\.writing, "write", status)
     }
   }
 
+  private enum Begun: Sendable {
+    case begun(TemporaryHolder)
+    case there
+    case failed(Int32)
+  }
+
+  /// Makes room, counts the file, and makes it, so that whoever looks at the directory finds it.
+  private func begin(_ file: FileLedger.FileID, _ diskBytes: Int64, _ count: inout Int64?) -> Begun
+  {
+    var status = stat()
+    if fstatat(directory.chunks, file.path, &status, AT_SYMLINK_NOFOLLOW) == 0 {
+      // Another mount was first.
+      let thereBytes = FileLedger.diskBytes(ofFile: Int(clamping: status.st_size))
+      state.withLock { $0.ledger.use(file, diskBytes: thereBytes) }
+      return .there
+    }
+    guard makeRoom(for: diskBytes, &count) else { return .failed(ENOSPC) }
+    guard let temporary = TemporaryFile(in: directory.chunks) else { return .failed(errno) }
+    if let before = count { count = before + diskBytes }
+    state.withLock { $0.ledger.use(file, diskBytes: diskBytes) }
+    return .begun(TemporaryHolder(temporary))
+  }
+
   private func write(
+    _ temporary: borrowing TemporaryFile,
     _ file: FileLedger.FileID,
     chunk: ChunkID,
     identity: ShardIdentity,
     _ data: UnsafeRawBufferPointer
-  ) -> Bool {
-    let number = temporaryNumber.add(1, ordering: .relaxed).newValue
-    let temporary = ".\(getpid()).\(number)"
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    let descriptor = openat(directory.chunks, temporary, flags, 0o600)
-    guard descriptor >= 0 else {
-      noteFailure("create", errno)
-      return false
-    }
-    let isWritten = withUnsafeTemporaryAllocation(
-      byteCount: ChunkFileHeader.sizeBytes,
-      alignment: 8
-    ) { header in
-      ChunkFileHeader(identity: identity, chunk: chunk, data: data).write(to: header)
-      let wanted = header.count + data.count
-      let parts = [header, UnsafeMutableRawBufferPointer(mutating: data)]
-      return transfer(parts, wanted) { pwritev(descriptor, $0, $1, $2) } == wanted
-    }
-    var status = isWritten ? 0 : errno
-    close(descriptor)
-    if isWritten {
-      status = renameat(directory.chunks, temporary, directory.chunks, Self.path(of: file))
-      if status != 0 && errno == ENOENT {
-        mkdirat(directory.chunks, file.identity.fileName, 0o700)
-        status = renameat(directory.chunks, temporary, directory.chunks, Self.path(of: file))
-      }
-      if status == 0 { return true }
-      status = errno
-    }
-    unlinkat(directory.chunks, temporary, 0)
-    noteFailure("write", status)
-    return false
+  ) -> Int32 {
+    var status = ChunkFile.write(data, to: temporary.descriptor, identity: identity, chunk: chunk)
+    guard status == 0 else { return status }
+    status = temporary.move(to: file.path)
+    guard status == ENOENT else { return status }
+    mkdirat(directory.chunks, identity.fileName, 0o700)
+    return temporary.move(to: file.path)
   }
 
-  private func noteFailure(_ deed: String, _ status: Int32) {
-    let now = Self.monotonicSeconds()
-    let isResting = state.withLock { state in
-      state.failuresInARow += 1
-      let isFull = status == ENOSPC || status == EDQUOT
-      guard isFull || state.failuresInARow >= Self.maxFailuresInARow, state.restsUntil <= now else {
-        return false
-      }
-      state.restsUntil = now + Self.restSeconds
-      return true
+  // MARK: Room
+
+  /// Removes files until so many bytes fit under every mount's limit and leave the disk some space.
+  ///
+  /// The own ledger knows nothing of what other mounts have written since: where its files are not
+  /// enough, the directory is looked at again.
+  private func makeRoom(for bytes: Int64, _ count: inout Int64?) -> Bool {
+    if count == nil { look(&count) }
+    let limit = usage.smallestLimit()
+    if fits(bytes, limit, count) || evict(for: bytes, limit, &count) { return true }
+    look(&count)
+    return evict(for: bytes, limit, &count)
+  }
+
+  private func fits(_ bytes: Int64, _ limit: Int64, _ count: Int64?) -> Bool {
+    bytes <= usage.spareBytes() && (count ?? 0) <= limit - bytes
+  }
+
+  private func evict(for bytes: Int64, _ limit: Int64, _ count: inout Int64?) -> Bool {
+    while !fits(bytes, limit, count) {
+      guard let oldest = state.withLock({ $0.ledger.oldestFile }) else { return false }
+      remove(oldest, &count)
     }
-    guard isResting else { return }
-    let event = status == ENOSPC || status == EDQUOT ? "cache.full" : "cache.down"
-    logger.warning(
-      "the cache directory cannot be used; going on without it, next try in 30 s",
-      metadata: [
-        "event": "\(event)", "deed": "\(deed)", "path": "\(directory.path)",
-        "error": "\(String(cString: strerror(status)))",
-      ]
-    )
+    return true
+  }
+
+  /// Removes a file, which another mount may have done already.
+  private func remove(_ file: FileLedger.FileID, _ count: inout Int64?) {
+    var status = stat()
+    if fstatat(directory.chunks, file.path, &status, AT_SYMLINK_NOFOLLOW) == 0,
+      unlinkat(directory.chunks, file.path, 0) == 0, let before = count
+    {
+      count = before - FileLedger.diskBytes(ofFile: Int(clamping: status.st_size))
+    }
+    state.withLock { $0.ledger.remove(file) }
   }
 
   // MARK: Scan
 
   /// Reads what earlier mounts left, oldest files first to go, and clears up after dead ones.
   func scan() {
+    usage.withCount { count in
+      look(&count)
+      state.withLock { $0.isScanned = true }
+      _ = evict(for: 0, usage.smallestLimit(), &count)
+    }
+  }
+
+  /// Counts what lies in the directory, and learns of what is new.
+  private func look(_ count: inout Int64?) {
+    let liveCount = TemporaryFile.removeLeftovers(in: directory.chunks)
+    var used = Int64(liveCount) * FileLedger.diskBytes(ofData: ChunkID.sizeBytes)
     var found: [(file: FileLedger.FileID, diskBytes: Int64, modified: timespec)] = []
-    forEachName(in: directory.chunks, path: ".") { folder in
-      if folder.hasPrefix(".") {
-        removeIfLeftBehind(folder)
-        return
-      }
+    forEachName(in: directory.chunks) { folder in
       guard let identity = ShardIdentity(fileName: folder) else { return }
-      let descriptor = openat(
-        directory.chunks,
-        folder,
-        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
-      )
-      guard descriptor >= 0 else { return }
-      defer { close(descriptor) }
-      forEachName(in: descriptor, path: ".") { name in
+      let fileCount = forEachName(in: directory.chunks, path: folder) { name in
         var status = stat()
         guard let file = FileLedger.FileID(identity: identity, name: name),
-          fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+          fstatat(directory.chunks, file.path, &status, AT_SYMLINK_NOFOLLOW) == 0
         else { return }
         let diskBytes = FileLedger.diskBytes(ofFile: Int(clamping: status.st_size))
+        used = used.addingReportingOverflow(diskBytes).partialValue
         found.append((file, diskBytes, status.st_mtim))
       }
+      if fileCount == 0 { unlinkat(directory.chunks, folder, AT_REMOVEDIR) }
     }
     found.sort { left, right in
       (left.modified.tv_sec, left.modified.tv_nsec) > (
         right.modified.tv_sec, right.modified.tv_nsec
       )
     }
-    let doomed = state.withLock { state in
+    count = used
+    state.withLock { state in
       for entry in found {
         state.ledger.found(entry.file, diskBytes: entry.diskBytes)
       }
-      state.isScanned = true
-      return state.ledger.makeRoom(for: 0, maxBytes: maxBytes)
-    }
-    for old in doomed {
-      unlinkat(directory.chunks, Self.path(of: old), 0)
     }
   }
 
-  /// A temporary file is named after the process that writes it; where that is gone, so is its use.
-  private func removeIfLeftBehind(_ name: String) {
-    let parts = name.dropFirst().split(separator: ".")
-    guard let first = parts.first, let process = pid_t(first), process > 0 else { return }
-    if kill(process, 0) != 0 && errno == ESRCH {
-      unlinkat(directory.chunks, name, 0)
-    }
+  // MARK: Failures
+
+  private func noteFailure(
+    _ kind: WritableKeyPath<State, DiskRest>,
+    _ deed: String,
+    _ status: Int32
+  ) {
+    let isFull = status == ENOSPC || status == EDQUOT
+    guard state.withLock({ $0[keyPath: kind].note(isFull: isFull) }) else { return }
+    logger.warning(
+      isFull
+        ? "the disk is full; going on without keeping more, next try in 30 s"
+        : "the cache directory cannot be used; going on without it, next try in 30 s",
+      metadata: [
+        "event": isFull ? "cache.full" : "cache.down", "deed": "\(deed)",
+        "path": "\(directory.path)", "error": "\(errorText(status))",
+      ]
+    )
+  }
+}
+
+/// How long a disk that fails is left alone.
+private struct DiskRest {
+  /// After this many failures in a row.
+  private static let maxFailures = 3
+  private static let seconds = 30
+
+  private var failures = 0
+  private var until = 0
+  private var isLogged = false
+
+  var isResting: Bool { until > 0 && Self.now() < until }
+
+  /// - Returns: Whether this is the first that is worth a word.
+  mutating func note(isFull: Bool) -> Bool {
+    failures += 1
+    guard isFull || failures >= Self.maxFailures else { return false }
+    until = Self.now() + Self.seconds
+    defer { isLogged = true }
+    return !isLogged
   }
 
-  private func forEachName(in folder: Int32, path: String, _ body: (String) -> Void) {
-    let descriptor = openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { return }
-    guard let stream = fdopendir(descriptor) else {
-      close(descriptor)
-      return
-    }
-    defer { closedir(stream) }
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != "." && name != ".." { body(name) }
-    }
-  }
-
-  // MARK: Names and system calls
-
-  private static func file(_ chunk: ChunkID, of identity: ShardIdentity) -> FileLedger.FileID {
-    FileLedger.FileID(identity: identity, plane: chunk.plane, number: chunk.number)
-  }
-
-  private static func path(of file: FileLedger.FileID) -> String {
-    "\(file.identity.fileName)/\(file.name)"
-  }
-
-  private static func monotonicSeconds() -> Int64 {
+  private static func now() -> Int {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
-    return Int64(now.tv_sec)
+    return now.tv_sec
   }
 }
 
-/// Repeats a vectored read or write until all is through, an error, or the end of the file.
-private func transfer(
-  _ buffers: [UnsafeMutableRawBufferPointer],
-  _ wanted: Int,
-  _ call: (UnsafePointer<iovec>, Int32, off_t) -> Int
-) -> Int {
-  var done = 0
-  while done < wanted {
-    var skipped = done
-    var parts: [iovec] = []
-    for buffer in buffers {
-      let skip = min(skipped, buffer.count)
-      skipped -= skip
-      if skip < buffer.count {
-        let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[skip...])
-        parts.append(iovec(iov_base: rest.baseAddress, iov_len: rest.count))
-      }
-    }
-    let count = call(parts, Int32(parts.count), off_t(done))
-    if count < 0 && errno == EINTR { continue }
-    if count < 0 { return -1 }
-    if count == 0 { break }
-    done += count
+/// Brings a file that is begun out of the lock that it was begun under.
+///
+/// Proof of `@unchecked Sendable`: it never leaves the thread that made it.
+private final class TemporaryHolder: @unchecked Sendable {
+  private var file: TemporaryFile?
+
+  init(_ file: consuming TemporaryFile) {
+    self.file = consume file
   }
-  return done
-}
 
-extension ShardIdentity {
-  /// Reads back what `fileName` wrote; nil for any other name.
-  init?(fileName: String) {
-    guard fileName.utf8.count == 32 else { return nil }
-    let middle = fileName.index(fileName.startIndex, offsetBy: 16)
-    guard let high = UInt64(fileName[..<middle], radix: 16),
-      let low = UInt64(fileName[middle...], radix: 16)
-    else { return nil }
-    self.init(high: high, low: low)
-  }
-}
-
-extension FileLedger.FileID {
-  /// The chunk's number, with `i` before it for the inflated plane.
-  fileprivate var name: String { plane == .inflated ? "i\(number)" : "\(number)" }
-
-  fileprivate init?(identity: ShardIdentity, name: String) {
-    let isInflated = name.hasPrefix("i")
-    guard let number = Int32(isInflated ? String(name.dropFirst()) : name), number >= 0 else {
-      return nil
-    }
-    self.init(identity: identity, plane: isInflated ? .inflated : .stored, number: number)
+  func take() -> TemporaryFile? {
+    file.take()
   }
 }

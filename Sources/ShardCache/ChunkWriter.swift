@@ -12,17 +12,10 @@ struct ChunkWriter {
   private var filled = 0
   private var filling: ShardReader.Filling?
 
-  /// The chunk at hand is in the cache already, and its bytes are passed over.
-  private var isPassing = false
-
   init(reader: ShardReader, shard: Int, plane: BytePlane) {
     self.reader = reader
     self.shard = shard
     self.plane = plane
-  }
-
-  private var writtenBytes: Int64 {
-    Int64(chunkNumber) * Int64(ChunkID.sizeBytes) + Int64(filled)
   }
 
   mutating func write(_ bytes: UnsafeRawBufferPointer) -> Result<Void, CacheError> {
@@ -54,16 +47,16 @@ struct ChunkWriter {
 
   private mutating func beginChunk() -> CacheError? {
     let chunk = ChunkID(shard: Int32(shard), plane: plane, number: chunkNumber)
-    let (neededBytes, isOver) = writtenBytes.addingReportingOverflow(Int64(ChunkID.sizeBytes))
-    guard !isOver, neededBytes <= reader.settings.budgetBytes else {
-      return .cacheTooSmall(
+    let neededBytes = (Int64(chunkNumber) + 1) * reader.settings.chunkCostBytes
+    guard neededBytes <= reader.settings.budgetBytes else {
+      let failure = CacheError.cacheTooSmall(
         shard: reader.shards[shard].key,
         neededBytes: max(neededBytes, reader.shards[shard].sizeBytes),
         budgetBytes: reader.settings.budgetBytes
       )
+      reader.fail(shard: shard, for: failure, event: "cache.too_small")
+      return failure
     }
-    isPassing = reader.holds(chunk)
-    guard !isPassing else { return nil }
     let latch = Latch()
     while true {
       switch reader.beginWhole(chunk, latch) {
@@ -71,9 +64,8 @@ struct ChunkWriter {
         filling = begun
         return nil
       case .noRoom: latch.wait()
-      case .there:
-        isPassing = true
-        return nil
+      // Its bytes are passed over.
+      case .there: return nil
       case .closed: return .closed
       }
     }

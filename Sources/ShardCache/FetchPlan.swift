@@ -1,8 +1,9 @@
 /// Which chunks are in memory or on their way, who waits for them, and which goes first when room is
 /// needed.
 ///
-/// Decides and counts, does nothing: no I/O, no clock, no memory of its own. `ShardReader` holds it
-/// within a lock and acts on what it says.
+/// Decides and counts, does nothing: no I/O, no clock. It keeps the blocks of memory that its chunks
+/// have left behind, and hands them to the next ones, so that there are never more blocks than
+/// slots. `ShardReader` holds it within a lock and acts on what it says.
 struct FetchPlan {
   /// A chunk in memory, or on its way there.
   struct Slot {
@@ -17,6 +18,9 @@ struct FetchPlan {
 
     /// Fetched ahead of any reader and not read since.
     var isAhead: Bool
+
+    /// Given up by its fetch while someone still reads what had come.
+    var isOrphan = false
     var ticket: FetchNumber
     var waiting: [Waiting] = []
     var older = Self.none
@@ -24,6 +28,8 @@ struct FetchPlan {
 
     static let none = -1
     var isComplete: Bool { filledBytes == lengthBytes }
+    var isSettled: Bool { isComplete && isClean }
+    var isEvictable: Bool { leaseCount == 0 && isSettled && waiting.isEmpty }
   }
 
   /// Someone who waits until a chunk is filled up to some byte.
@@ -46,17 +52,25 @@ struct FetchPlan {
   private var numbers: [ChunkID: Int] = [:]
   private var read = Queue()
   private var ahead = Queue()
+  private var orphanCount = 0
+  private var freeBlocks: [UnsafeMutableRawPointer] = []
 
   /// How many chunks may be in memory or on their way.
   let maxSlotCount: Int
 
+  /// Chunks that cannot go: on their way, or still to be written to disk.
+  private(set) var unsettledCount = 0
+
   private(set) var evictionCount = 0
+
+  /// Chunks that were fetched ahead and have been read since.
+  private(set) var caughtUpCount = 0
 
   init(maxSlotCount: Int) {
     self.maxSlotCount = maxSlotCount
   }
 
-  var slotCount: Int { numbers.count }
+  var slotCount: Int { numbers.count + orphanCount }
 
   // MARK: Reading
 
@@ -74,11 +88,10 @@ struct FetchPlan {
 
   func contains(_ chunk: ChunkID) -> Bool { numbers[chunk] != nil }
 
-  /// Keeps a ready chunk in memory until the lease is given back, and marks it as just read.
+  /// Keeps a chunk in memory until the lease is given back, and marks it as just read.
   mutating func lease(_ number: Int) -> UnsafeMutableRawPointer? {
-    slots[number].leaseCount += 1
-    touch(number)
-    return slots[number].memory
+    use(number)
+    return hold(number)
   }
 
   /// Keeps a chunk in memory without counting as a read.
@@ -90,11 +103,22 @@ struct FetchPlan {
   mutating func release(_ number: Int) {
     precondition(slots[number].leaseCount > 0, "a lease was given back twice")
     slots[number].leaseCount -= 1
+    guard slots[number].isOrphan, slots[number].leaseCount == 0 else { return }
+    orphanCount -= 1
+    recycle(number)
+  }
+
+  /// Marks a chunk as just read.
+  mutating func use(_ number: Int) {
+    guard !slots[number].isOrphan else { return }
+    if !slots[number].isAhead && read.newest == number { return }
+    if slots[number].isAhead { caughtUpCount += 1 }
+    move(number, isAhead: false)
   }
 
   mutating func wait(for number: Int, filledTo bytes: Int, _ waiter: any CacheWaiter) {
     slots[number].waiting.append(Waiting(filledBytes: bytes, waiter: waiter))
-    touch(number)
+    use(number)
   }
 
   // MARK: Fetching
@@ -127,16 +151,17 @@ struct FetchPlan {
 
   /// Makes room for a run of chunks and enters them as on their way.
   ///
+  /// What is fetched ahead leaves a quarter of the slots to who reads now.
+  ///
   /// - Parameters:
-  ///   - run: Chunks that `missing` named.
+  ///   - run: Chunks that `firstMissing` named.
   ///   - shard: Their shard.
   ///   - plane: Which bytes of the shard.
   ///   - planeBytes: The plane's size, which bounds the last chunk.
   ///   - isAhead: Nobody waits for them yet.
   ///   - sparingAhead: What was fetched ahead stays, even where nothing else can go.
   ///   - ticket: The fetch that brings them.
-  /// - Returns: The memory of what had to go, for the pool; nil where there is no room, and then
-  ///   nothing was changed.
+  /// - Returns: Whether there was room; where not, no chunk was entered.
   mutating func begin(
     _ run: Range<Int32>,
     ofShard shard: Int32,
@@ -145,31 +170,43 @@ struct FetchPlan {
     isAhead: Bool,
     sparingAhead: Bool,
     ticket: FetchNumber
-  ) -> [UnsafeMutableRawPointer]? {
-    guard let freed = makeRoom(for: run.count, sparingAhead: sparingAhead) else { return nil }
+  ) -> Bool {
+    let maxUnsettledCount = isAhead ? maxSlotCount - maxSlotCount / 4 : maxSlotCount
+    guard unsettledCount + run.count <= maxUnsettledCount else { return false }
+    while slotCount + run.count > maxSlotCount {
+      guard evictOne(sparingAhead: sparingAhead) else { return false }
+    }
     for number in run {
       let chunk = ChunkID(shard: shard, plane: plane, number: number)
-      let slot = Slot(
-        chunk: chunk,
-        lengthBytes: chunk.lengthBytes(ofPlane: planeBytes),
-        isAhead: isAhead,
-        ticket: ticket
+      insert(
+        Slot(
+          chunk: chunk,
+          lengthBytes: chunk.lengthBytes(ofPlane: planeBytes),
+          isAhead: isAhead,
+          ticket: ticket
+        )
       )
-      insert(slot)
     }
-    return freed
+    return true
   }
 
-  /// The slot of a chunk on its way, for who brings its bytes.
+  /// The slot of a chunk that is in memory or on its way.
   func slot(of chunk: ChunkID) -> Int? { numbers[chunk] }
 
   func ticket(ofSlot number: Int) -> FetchNumber { slots[number].ticket }
-  func memory(ofSlot number: Int) -> UnsafeMutableRawPointer? { slots[number].memory }
   func lengthBytes(ofSlot number: Int) -> Int { slots[number].lengthBytes }
   func filledBytes(ofSlot number: Int) -> Int { slots[number].filledBytes }
   func isClean(_ number: Int) -> Bool { slots[number].isClean }
 
+  /// The memory of a slot, from what others have left behind where it has none yet.
+  mutating func memory(ofSlot number: Int) -> UnsafeMutableRawPointer? {
+    if slots[number].memory == nil { slots[number].memory = freeBlocks.popLast() }
+    return slots[number].memory
+  }
+
+  /// Gives a new block to a slot for which `memory` found none.
   mutating func assign(_ memory: UnsafeMutableRawPointer, to number: Int) {
+    precondition(slots[number].memory == nil, "a slot was given two blocks")
     slots[number].memory = memory
   }
 
@@ -177,7 +214,7 @@ struct FetchPlan {
   ///
   /// - Returns: Who waited for no more than that.
   mutating func filled(_ number: Int, to bytes: Int) -> [any CacheWaiter] {
-    slots[number].filledBytes = bytes
+    change(number) { $0.filledBytes = bytes }
     guard !slots[number].waiting.isEmpty else { return [] }
     var served: [any CacheWaiter] = []
     slots[number].waiting.removeAll { waiting in
@@ -185,126 +222,133 @@ struct FetchPlan {
       served.append(waiting.waiter)
       return true
     }
+    // They have not read it yet, and must find it.
+    if !served.isEmpty { use(number) }
     return served
   }
 
   /// Says how long a chunk is whose length was not known when it was begun.
   mutating func shorten(_ number: Int, to bytes: Int) {
-    slots[number].lengthBytes = bytes
+    change(number) { $0.lengthBytes = bytes }
   }
 
   mutating func markClean(_ number: Int) {
-    slots[number].isClean = true
+    change(number) { $0.isClean = true }
   }
 
   /// Gives up chunks that a fetch will no longer bring.
   ///
-  /// - Returns: Who waited for them, and the memory that is free again.
+  /// - Returns: Who waited for them.
   mutating func abandon(
     _ run: Range<Int32>,
     ofShard shard: Int32,
     plane: BytePlane,
     ticket: FetchNumber
-  ) -> (waiters: [any CacheWaiter], freed: [UnsafeMutableRawPointer]) {
+  ) -> [any CacheWaiter] {
     var waiters: [any CacheWaiter] = []
-    var freed: [UnsafeMutableRawPointer] = []
     for chunkNumber in run {
       let chunk = ChunkID(shard: shard, plane: plane, number: chunkNumber)
       guard let number = numbers[chunk], slots[number].ticket == ticket,
         !slots[number].isComplete
       else { continue }
       waiters += slots[number].waiting.map(\.waiter)
-      // A reader may hold the part that came; the slot then goes with its last lease.
-      if slots[number].leaseCount > 0 {
-        slots[number].waiting = []
-        slots[number].isClean = true
-        numbers[chunk] = nil
-        orphans.insert(number)
-        unlink(number)
-      } else if let memory = remove(number) {
-        freed.append(memory)
-      }
+      remove(number)
     }
-    return (waiters, freed)
+    return waiters
   }
 
-  private var orphans: Set<Int> = []
-
-  /// Frees an abandoned slot once its last lease is back.
-  mutating func reapIfOrphan(_ number: Int) -> UnsafeMutableRawPointer? {
-    guard !orphans.isEmpty, slots[number].leaseCount == 0, orphans.remove(number) != nil else {
-      return nil
+  /// Takes out everybody who waits.
+  mutating func takeWaiters() -> [any CacheWaiter] {
+    var waiters: [any CacheWaiter] = []
+    for number in slots.indices {
+      waiters += slots[number].waiting.map(\.waiter)
+      slots[number].waiting = []
     }
-    let memory = slots[number].memory
-    slots[number].memory = nil
-    freeSlots.append(number)
-    return memory
+    return waiters
   }
 
   // MARK: Eviction
+
+  /// Whether a chunk could be begun now.
+  var hasRoom: Bool {
+    if slotCount < maxSlotCount { return true }
+    return firstEvictable(from: read.oldest, next: \.newer) != nil
+      || firstEvictable(from: ahead.newest, next: \.older) != nil
+  }
 
   /// Drops the chunk that is needed least, if any can go.
   ///
   /// What was read goes first, the least recently used before the others. Of what lies ahead of the
   /// readers, what came last goes first, since it is needed last.
-  mutating func evictOne(sparingAhead: Bool) -> UnsafeMutableRawPointer? {
-    var number = read.oldest
-    while number != Slot.none {
-      if isEvictable(number) { return evict(number) }
-      number = slots[number].newer
+  mutating func evictOne(sparingAhead: Bool) -> Bool {
+    var number = firstEvictable(from: read.oldest, next: \.newer)
+    if number == nil && !sparingAhead {
+      number = firstEvictable(from: ahead.newest, next: \.older)
     }
-    guard !sparingAhead else { return nil }
-    number = ahead.newest
+    guard let number else { return false }
+    evictionCount += 1
+    remove(number)
+    return true
+  }
+
+  private func firstEvictable(from start: Int, next: KeyPath<Slot, Int>) -> Int? {
+    var number = start
     while number != Slot.none {
-      if isEvictable(number) { return evict(number) }
-      number = slots[number].older
+      if slots[number].isEvictable { return number }
+      number = slots[number][keyPath: next]
     }
     return nil
   }
 
-  /// Drops every chunk of a shard that nobody holds, for example because the object has changed.
-  mutating func evictAll(ofShard shard: Int32) -> [UnsafeMutableRawPointer] {
-    let doomed = numbers.filter { $0.key.shard == shard && isEvictable($0.value) }.map(\.value)
-    return doomed.compactMap { evict($0) }
-  }
-
-  private mutating func makeRoom(
-    for count: Int,
-    sparingAhead: Bool
-  ) -> [UnsafeMutableRawPointer]? {
-    guard count <= maxSlotCount else { return nil }
-    var freed: [UnsafeMutableRawPointer] = []
-    while numbers.count + orphans.count + count > maxSlotCount {
-      guard let memory = evictOne(sparingAhead: sparingAhead) else {
-        // Room for a part is no room: what went was the least needed and is given to the pool.
-        spare += freed
-        return nil
-      }
-      freed.append(memory)
+  /// Drops every chunk of a shard's plane that nobody holds.
+  mutating func evictAll(ofShard shard: Int32, plane: BytePlane) {
+    for (chunk, number) in numbers
+    where chunk.shard == shard && chunk.plane == plane && slots[number].isEvictable {
+      evictionCount += 1
+      remove(number)
     }
-    return freed
   }
 
-  /// Memory freed by an attempt that found too little room.
-  private var spare: [UnsafeMutableRawPointer] = []
+  /// How many chunks `passOver` looks at in one go.
+  private static let maxLooks = 256
 
-  mutating func takeSpare() -> [UnsafeMutableRawPointer] {
-    guard !spare.isEmpty else { return [] }
-    defer { spare = [] }
-    return spare
+  /// Lets go of what was fetched ahead and is no longer ahead of anybody.
+  ///
+  /// Looks at the oldest of them only, which is where what nobody came for is left lying.
+  mutating func passOver(where isStale: (ChunkID) -> Bool) {
+    var number = ahead.oldest
+    for _ in 0..<Self.maxLooks where number != Slot.none {
+      let next = slots[number].newer
+      if isStale(slots[number].chunk) { move(number, isAhead: false) }
+      number = next
+    }
   }
 
-  private func isEvictable(_ number: Int) -> Bool {
-    slots[number].leaseCount == 0 && slots[number].isClean && slots[number].isComplete
-      && slots[number].waiting.isEmpty
+  // MARK: Memory
+
+  /// Blocks of memory that it has, in slots and spare.
+  var blockCount: Int {
+    slots.reduce(freeBlocks.count) { $0 + ($1.memory == nil ? 0 : 1) }
   }
 
-  private mutating func evict(_ number: Int) -> UnsafeMutableRawPointer? {
-    evictionCount += 1
-    return remove(number)
+  /// Gives all its memory away; nothing can be asked of it afterwards.
+  mutating func takeMemory() -> [UnsafeMutableRawPointer] {
+    defer {
+      slots = []
+      freeBlocks = []
+      numbers = [:]
+    }
+    return freeBlocks + slots.compactMap(\.memory)
   }
 
   // MARK: Slots and queues
+
+  private mutating func change(_ number: Int, _ change: (inout Slot) -> Void) {
+    let wasCounted = !slots[number].isSettled && !slots[number].isOrphan
+    change(&slots[number])
+    let isCounted = !slots[number].isSettled && !slots[number].isOrphan
+    unsettledCount += (isCounted ? 1 : 0) - (wasCounted ? 1 : 0)
+  }
 
   private mutating func insert(_ slot: Slot) {
     let number: Int
@@ -316,57 +360,60 @@ struct FetchPlan {
       slots.append(slot)
     }
     numbers[slot.chunk] = number
+    unsettledCount += 1
     link(number)
   }
 
-  private mutating func remove(_ number: Int) -> UnsafeMutableRawPointer? {
+  /// Takes a chunk out; where someone still reads it, its slot goes with the last lease.
+  private mutating func remove(_ number: Int) {
     unlink(number)
     numbers[slots[number].chunk] = nil
-    let memory = slots[number].memory
-    slots[number].memory = nil
     slots[number].waiting = []
-    freeSlots.append(number)
-    return memory
+    if !slots[number].isSettled { unsettledCount -= 1 }
+    if slots[number].leaseCount > 0 {
+      slots[number].isOrphan = true
+      orphanCount += 1
+    } else {
+      recycle(number)
+    }
   }
 
-  private mutating func touch(_ number: Int) {
-    guard !orphans.contains(number) else { return }
-    if !slots[number].isAhead && read.newest == number { return }
+  private mutating func recycle(_ number: Int) {
+    if let memory = slots[number].memory { freeBlocks.append(memory) }
+    slots[number].memory = nil
+    freeSlots.append(number)
+  }
+
+  private mutating func move(_ number: Int, isAhead: Bool) {
     unlink(number)
-    slots[number].isAhead = false
+    slots[number].isAhead = isAhead
     link(number)
   }
 
   private mutating func link(_ number: Int) {
-    let isAhead = slots[number].isAhead
-    let newest = isAhead ? ahead.newest : read.newest
-    slots[number].older = newest
-    slots[number].newer = Slot.none
-    if newest != Slot.none { slots[newest].newer = number }
-    update(isAhead) { queue in
+    update(slots[number].isAhead) { queue, slots in
+      slots[number].older = queue.newest
+      slots[number].newer = Slot.none
+      if queue.newest != Slot.none { slots[queue.newest].newer = number }
       queue.newest = number
       if queue.oldest == Slot.none { queue.oldest = number }
     }
   }
 
   private mutating func unlink(_ number: Int) {
-    let older = slots[number].older
-    let newer = slots[number].newer
-    if older != Slot.none { slots[older].newer = newer }
-    if newer != Slot.none { slots[newer].older = older }
-    update(slots[number].isAhead) { queue in
-      if queue.oldest == number { queue.oldest = newer }
-      if queue.newest == number { queue.newest = older }
+    update(slots[number].isAhead) { queue, slots in
+      let older = slots[number].older
+      let newer = slots[number].newer
+      if older != Slot.none { slots[older].newer = newer } else { queue.oldest = newer }
+      if newer != Slot.none { slots[newer].older = older } else { queue.newest = older }
     }
-    slots[number].older = Slot.none
-    slots[number].newer = Slot.none
   }
 
-  private mutating func update(_ isAhead: Bool, _ change: (inout Queue) -> Void) {
+  private mutating func update(_ isAhead: Bool, _ change: (inout Queue, inout [Slot]) -> Void) {
     if isAhead {
-      change(&ahead)
+      change(&ahead, &slots)
     } else {
-      change(&read)
+      change(&read, &slots)
     }
   }
 }

@@ -23,12 +23,23 @@ struct FileLedger {
   private var newest = Self.none
   private(set) var usedBytes: Int64 = 0
 
+  /// A larger file is not ours; taken for no more, no count of files can overflow.
+  private static let maxFileBytes = 1 << 32
+
   /// What a file of so many bytes takes on disk, in whole blocks of 4 KiB.
   static func diskBytes(ofFile bytes: Int) -> Int64 {
-    (Int64(bytes) + 4095) / 4096 * 4096
+    (Int64(min(max(0, bytes), maxFileBytes)) + 4095) / 4096 * 4096
+  }
+
+  /// What the file of a chunk of so many bytes takes on disk.
+  static func diskBytes(ofData bytes: Int) -> Int64 {
+    diskBytes(ofFile: ChunkFileHeader.sizeBytes + bytes)
   }
 
   var fileCount: Int { numbers.count }
+
+  /// The file that was used least recently.
+  var oldestFile: FileID? { oldest == Self.none ? nil : entries[Int(oldest)].file }
 
   func contains(_ file: FileID) -> Bool { numbers[file] != nil }
 
@@ -43,13 +54,6 @@ struct FileLedger {
     }
     insert(file, diskBytes: diskBytes)
     linkNewest(numbers[file] ?? Self.none)
-  }
-
-  /// Marks a file as just used, if it is known.
-  mutating func touch(_ file: FileID) {
-    guard let number = numbers[file], number != newest else { return }
-    unlink(number)
-    linkNewest(number)
   }
 
   /// Enters a file that was there before this mount, older than all that was used since.
@@ -68,17 +72,6 @@ struct FileLedger {
     usedBytes -= entries[Int(number)].diskBytes
     unlink(number)
     free.append(number)
-  }
-
-  /// Takes the least recently used files out until so many bytes fit under the limit.
-  mutating func makeRoom(for bytes: Int64, maxBytes: Int64) -> [FileID] {
-    var doomed: [FileID] = []
-    while usedBytes + bytes > maxBytes, oldest != Self.none {
-      let file = entries[Int(oldest)].file
-      remove(file)
-      doomed.append(file)
-    }
-    return doomed
   }
 
   private mutating func insert(_ file: FileID, diskBytes: Int64) {

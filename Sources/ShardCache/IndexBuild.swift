@@ -25,7 +25,12 @@ final class IndexBuild: CacheWaiter {
     /// The shard is read whole, by `WholeShardLoad`, which brings the index.
     case whole
 
+    /// The index is being taken in; who comes now is told with the others.
+    case ending
+
     case ended
+
+    var isOver: Bool { self == .ending || self == .ended }
   }
 
   private struct State {
@@ -34,6 +39,9 @@ final class IndexBuild: CacheWaiter {
     var fedOffset: Int64 = 0
     var waiting: [(sample: Int, waiter: any CacheWaiter)] = []
 
+    /// The whole index is to be made, whoever waits.
+    var isWantedWhole = false
+
     /// A chunk or a header was asked for and has not come.
     var isFetching = false
     var stepBytes: Int64 = 0
@@ -41,7 +49,10 @@ final class IndexBuild: CacheWaiter {
     /// Why the object is no shard at all.
     var rejection: TarErrorClass?
 
-    var wantedSample: Int? { waiting.map(\.sample).max() }
+    /// A hop under way.
+    var hop: (any FetchTicket)?
+
+    var isWanted: Bool { isWantedWhole || !waiting.isEmpty }
   }
 
   /// A body of at least this is jumped over: at 60 MB/s and 20 ms a request it takes as long to read
@@ -51,9 +62,11 @@ final class IndexBuild: CacheWaiter {
   /// One request beyond a large body brings a few small members and the next large one's header.
   private static let hopReadBytes: Int64 = 8 << 10
 
-  private static let maxStepBytes: Int64 = 32 << 20
+  /// What is asked for ahead of the scan, at most, and no more than a quarter of what memory holds.
+  private let maxStepBytes: Int64
 
-  private unowned let reader: ShardReader
+  /// Kept until the build ends, which `ShardReader.shutDown` sees to.
+  private let reader: ShardReader
   private let shard: Int
   private let state: Mutex<State>
 
@@ -63,6 +76,8 @@ final class IndexBuild: CacheWaiter {
   init(reader: ShardReader, shard: Int) {
     self.reader = reader
     self.shard = shard
+    let slotBytes = Int64(reader.settings.maxSlotCount) * Int64(ChunkID.sizeBytes)
+    self.maxStepBytes = min(32 << 20, slotBytes / 4)
     self.state = Mutex(State(scanner: TarScanner(objectBytes: reader.shards[shard].sizeBytes)))
   }
 
@@ -76,6 +91,17 @@ final class IndexBuild: CacheWaiter {
       return false
     }
     if isOver { return waiter.cacheAnswered(nil) }
+    begin()
+    drive()
+  }
+
+  /// Has the whole index made though nobody waits for it.
+  func wantWhole() {
+    let isFirst = state.withLock { state in
+      defer { state.isWantedWhole = true }
+      return !state.isWantedWhole
+    }
+    guard isFirst else { return }
     begin()
     drive()
   }
@@ -95,11 +121,13 @@ final class IndexBuild: CacheWaiter {
     if let kept = reader.keptIndex(ofShard: shard) {
       return end(with: kept.index, isInflated: kept.isInflated, isNew: false)
     }
-    state.withLock { state in
+    let isOn = state.withLock { state in
+      guard state.phase == .opening else { return false }
       state.phase = reader.shards[shard].sizeBytes == 0 ? .scanning : .detecting
+      nextChunk.store(0, ordering: .sequentiallyConsistent)
+      return true
     }
-    nextChunk.store(0, ordering: .sequentiallyConsistent)
-    drive()
+    if isOn { drive() }
   }
 
   /// A chunk of this shard has new bytes.
@@ -130,16 +158,18 @@ final class IndexBuild: CacheWaiter {
       let (served, snapshot) = takeServed(&state)
       return (nextStep(&state), served, snapshot)
     }
+    reader.roomWasMade()
     if let snapshot { reader.publish(snapshot, ofShard: shard, isInflated: false) }
     for waiter in served { waiter.cacheAnswered(nil) }
     switch step {
     case .nothing: break
-    case .ended(let index): end(with: index, isInflated: false, isNew: true)
-    case .whole: reader.loadWhole(shard, for: self)
+    case .ended(let index): finish(with: index, isInflated: false, isNew: true)
+    case .whole: reader.loadWhole(shard, self)
     case .chunk(let range, let ahead):
-      reader.obtain(range, ofShard: shard, isAhead: false, self)
-      if !ahead.isEmpty { reader.obtain(ahead, ofShard: shard, isAhead: true, nil) }
-    case .header(let range): fetchHeader(range)
+      let size = reader.shards[shard].sizeBytes
+      if !ahead.isEmpty { reader.obtainAhead(ahead, ofShard: shard) }
+      _ = reader.obtain(range, ofShard: shard, plane: .stored, planeBytes: size, self)
+    case .header(let range): hop(to: range)
     }
   }
 
@@ -198,60 +228,55 @@ final class IndexBuild: CacheWaiter {
 
   private func nextStep(_ state: inout State) -> Step {
     switch state.phase {
-    case .idle, .opening, .ended: return .nothing
-    case .whole:
-      guard !state.isFetching else { return .nothing }
+    case .idle, .opening, .ending, .ended: return .nothing
+    case .detecting where reader.shards[shard].acceptsRanges: break
+    case .detecting, .whole:
+      guard !state.isFetching, state.isWanted else { return .nothing }
+      state.phase = .whole
       state.isFetching = true
       return .whole
-    case .detecting, .scanning: break
+    case .scanning:
+      guard state.rejection != nil || state.scanner.isDone else { break }
+      state.phase = .ending
+      let rejected = state.rejection.map {
+        ShardIndex.rejected($0, objectBytes: state.scanner.objectBytes)
+      }
+      return .ended(rejected ?? state.scanner.snapshot())
     }
-    if state.phase == .scanning, let rejection = state.rejection {
-      state.phase = .ended
-      return .ended(.rejected(rejection, objectBytes: state.scanner.objectBytes))
-    }
-    if state.phase == .scanning && state.scanner.isDone {
-      state.phase = .ended
-      return .ended(state.scanner.snapshot())
-    }
-    guard !state.isFetching, state.wantedSample != nil else { return .nothing }
+    guard !state.isFetching, state.isWanted else { return .nothing }
     state.isFetching = true
     let offset = state.phase == .detecting ? 0 : state.scanner.nextOffset
     let size = reader.shards[shard].sizeBytes
-    if !reader.shards[shard].acceptsRanges {
-      state.phase = .whole
-      return .whole
-    }
-    let chunkEnd = (offset / Int64(ChunkID.sizeBytes) + 1) * Int64(ChunkID.sizeBytes)
     if offset - state.fedOffset >= Self.hopBytes, !reader.isOnItsWay(offset, ofShard: shard) {
       return .header(offset..<min(size, offset + Self.hopReadBytes))
     }
-    let end = min(size, chunkEnd, max(offset + 1, offset + Int64(ShardContent.decidingBytes)))
-    let ahead = min(size, chunkEnd)..<min(size, chunkEnd + state.stepBytes)
-    state.stepBytes = min(Self.maxStepBytes, max(1 << 20, state.stepBytes * 2))
+    let chunkBytes = Int64(ChunkID.sizeBytes)
+    let chunkEnd = min(size, (offset / chunkBytes + 1) * chunkBytes)
+    let end = min(chunkEnd, offset + Int64(ShardContent.decidingBytes))
+    let ahead = chunkEnd..<min(size, chunkEnd + state.stepBytes)
+    state.stepBytes = min(maxStepBytes, max(chunkBytes, state.stepBytes * 2))
     return .chunk(offset..<end, ahead: ahead)
   }
 
   // MARK: Hops
 
-  private func fetchHeader(_ range: Range<Int64>) {
+  private func hop(to range: Range<Int64>) {
     let receiver = HeaderReceiver(expectedBytes: range.count) { [self] result in
       switch result {
       case .success(let bytes):
         state.withLock { state in
           state.isFetching = false
+          state.hop = nil
           guard state.phase == .scanning, state.scanner.nextOffset == range.lowerBound else {
             return
           }
           bytes.withUnsafeBytes { state.scanner.feed($0, at: range.lowerBound) }
-          state.fedOffset = range.upperBound
+          state.fedOffset = range.lowerBound + Int64(bytes.count)
         }
         drive()
       case .failure(let error):
-        let size = Int64(ChunkID.sizeBytes)
-        let chunk = Int32(clamping: range.lowerBound / size)
-        let failure = reader.restate(error, ofShard: shard, run: chunk..<chunk + 1)
-        state.withLock { $0.isFetching = false }
-        fail(failure)
+        let chunk = Int32(clamping: range.lowerBound / Int64(ChunkID.sizeBytes))
+        cacheAnswered(reader.restate(error, ofShard: shard, run: chunk..<chunk + 1))
       }
     }
     let request = RangeRequest(
@@ -259,33 +284,52 @@ final class IndexBuild: CacheWaiter {
       range: range,
       priority: .reader
     )
-    _ = reader.store.fetch(request, into: receiver)
+    let ticket = reader.store.fetch(request, into: receiver)
+    let isOver = state.withLock { state in
+      if state.isFetching { state.hop = ticket }
+      return state.phase.isOver
+    }
+    if isOver { ticket.cancel() }
   }
 
   // MARK: Ending
 
-  /// Takes the finished index, from disk, from the scan or from a whole load.
+  /// Takes the finished index, from disk or from a whole load.
   func end(with index: ShardIndex, isInflated: Bool, isNew: Bool) {
+    let isFirst = state.withLock { state in
+      guard !state.phase.isOver else { return false }
+      state.phase = .ending
+      return true
+    }
+    if isFirst { finish(with: index, isInflated: isInflated, isNew: isNew) }
+  }
+
+  private func finish(with index: ShardIndex, isInflated: Bool, isNew: Bool) {
     nextChunk.store(-1, ordering: .sequentiallyConsistent)
     let failure = reader.complete(index, ofShard: shard, isInflated: isInflated, isNew: isNew)
-    let waiting = state.withLock { state in
-      state.phase = .ended
-      defer { state.waiting = [] }
-      return state.waiting
-    }
-    for (_, waiter) in waiting { waiter.cacheAnswered(failure) }
+    for waiter in takeWaiters() { waiter.cacheAnswered(failure) }
   }
 
   /// Tells everybody why; the next who asks begins anew.
   func fail(_ failure: CacheError) {
+    let (isFirst, hop) = state.withLock { state in
+      guard !state.phase.isOver else { return (false, nil as (any FetchTicket)?) }
+      state.phase = .ending
+      return (true, state.hop)
+    }
+    guard isFirst else { return }
     nextChunk.store(-1, ordering: .sequentiallyConsistent)
-    reader.forgetBuild(ofShard: shard)
-    let waiting = state.withLock { state in
+    hop?.cancel()
+    reader.forget(self, ofShard: shard)
+    for waiter in takeWaiters() { waiter.cacheAnswered(failure) }
+  }
+
+  private func takeWaiters() -> [any CacheWaiter] {
+    state.withLock { state in
       state.phase = .ended
       defer { state.waiting = [] }
-      return state.waiting
+      return state.waiting.map(\.waiter)
     }
-    for (_, waiter) in waiting { waiter.cacheAnswered(failure) }
   }
 }
 

@@ -28,7 +28,7 @@ struct IndexFile {
   ///
   /// Blocks on disk.
   func load() -> (index: ShardIndex, isInflated: Bool)? {
-    let descriptor = openat(directory.indexes, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+    let descriptor = openat(directory.indexes, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     var status = stat()
@@ -63,22 +63,16 @@ struct IndexFile {
   /// - Returns: Whether it was kept.
   @discardableResult
   func store(_ index: ShardIndex, isInflated: Bool) -> Bool {
-    let temporary = ".\(getpid()).\(identity.fileName)"
-    let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC
-    let descriptor = openat(directory.indexes, temporary, flags, 0o600)
-    guard descriptor >= 0 else { return false }
+    guard let temporary = TemporaryFile(in: directory.indexes) else { return false }
     let isWritten = index.withSerialized { body in
       withUnsafeTemporaryAllocation(byteCount: Self.headerBytes, alignment: 8) { header in
         writeHeader(to: header, isInflated: isInflated, indexBytes: body.count)
-        return writeAll(UnsafeRawBufferPointer(header), to: descriptor)
-          && writeAll(body, to: descriptor)
+        return writeAll(UnsafeRawBufferPointer(header), to: temporary.descriptor)
+          && writeAll(body, to: temporary.descriptor)
       }
     }
-    close(descriptor)
-    if isWritten, renameat(directory.indexes, temporary, directory.indexes, name) == 0 {
-      return true
-    }
-    unlinkat(directory.indexes, temporary, 0)
+    if isWritten, temporary.move(to: name) == 0 { return true }
+    temporary.remove()
     return false
   }
 

@@ -1,4 +1,3 @@
-import Glibc
 import Remote
 import Synchronization
 
@@ -19,6 +18,7 @@ final class ObjectStream: Sendable {
   private struct Pieces {
     var fetching: [Piece] = []
     var nextOffset: Int64 = 0
+    var isCancelled = false
   }
 
   init(store: any ObjectStore, object: ObjectInfo) {
@@ -32,6 +32,7 @@ final class ObjectStream: Sendable {
   /// Blocks until there are some.
   func next() throws(StoreError) -> [UInt8] {
     while true {
+      if pieces.withLock({ $0.isCancelled }) { throw .cancelled }
       startMore()
       guard let first = pieces.withLock({ $0.fetching.first }) else { return [] }
       switch first.take() {
@@ -43,8 +44,12 @@ final class ObjectStream: Sendable {
     }
   }
 
+  /// Ends what is under way, and has `next` throw.
   func cancel() {
-    let all = pieces.withLock { $0.fetching }
+    let all = pieces.withLock { pieces in
+      pieces.isCancelled = true
+      return pieces.fetching
+    }
     for piece in all { piece.cancel() }
     arrived.open()
   }
@@ -159,31 +164,10 @@ private final class Piece: RangeReceiver {
 }
 
 /// Lets one thread sleep until another has something for it.
-///
-/// Proof of `@unchecked Sendable`: the semaphore is made once, never moved, and thread-safe.
-final class Latch: CacheWaiter, @unchecked Sendable {
-  private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+final class Latch: CacheWaiter {
+  private let semaphore = Semaphore()
 
-  init() {
-    sem_init(semaphore, 0, 0)
-  }
-
-  deinit {
-    sem_destroy(semaphore)
-    semaphore.deallocate()
-  }
-
-  func open() {
-    var value: Int32 = 0
-    sem_getvalue(semaphore, &value)
-    if value < 1 { sem_post(semaphore) }
-  }
-
-  func wait() {
-    while sem_wait(semaphore) != 0 {}
-  }
-
-  func cacheAnswered(_ failure: CacheError?) {
-    open()
-  }
+  func open() { semaphore.postOnce() }
+  func wait() { semaphore.wait() }
+  func cacheAnswered(_ failure: CacheError?) { open() }
 }

@@ -14,55 +14,78 @@ struct ReadAhead {
     var isNear = false
   }
 
-  private var pending: [(stream: Int, spans: [Span])] = []
+  private struct Stream {
+    let name: Int
+
+    /// As the stream gave it, whatever of it was fetched since.
+    var window: [Span]
+    var pending: ArraySlice<Span>
+  }
+
+  private var streams: [Stream] = []
   private var turn = 0
 
-  var isEmpty: Bool { pending.isEmpty }
+  /// Whether a window has moved since chunks were last held against it.
+  private var hasMoved = false
 
   /// Replaces what a stream will need; an empty list ends it.
-  mutating func replace(_ spans: [Span], of stream: Int) {
+  mutating func replace(_ spans: [Span], of name: Int) {
+    hasMoved = true
     let spans = spans.filter { !$0.chunks.isEmpty }
-    if let place = pending.firstIndex(where: { $0.stream == stream }) {
-      if spans.isEmpty {
-        pending.remove(at: place)
-      } else {
-        pending[place].spans = spans
-      }
-    } else if !spans.isEmpty {
-      pending.append((stream, spans))
+    let stream = Stream(name: name, window: spans, pending: spans[...])
+    guard let place = streams.firstIndex(where: { $0.name == name }) else {
+      if !spans.isEmpty { streams.append(stream) }
+      return
+    }
+    if spans.isEmpty {
+      streams.remove(at: place)
+    } else {
+      streams[place] = stream
     }
   }
 
-  /// Takes the next run of chunks that must be fetched.
+  /// The next run of chunks that must be fetched, which stays the next until it is taken.
   ///
   /// - Parameter missing: The first such run within a span; nil where all of it is there.
   /// - Returns: The run; nil where nothing is missing.
   mutating func next(missing: (Span) -> Range<Int32>?) -> Span? {
-    while !pending.isEmpty {
-      turn %= pending.count
-      while let span = pending[turn].spans.first {
-        guard let run = missing(span) else {
-          pending[turn].spans.removeFirst()
-          continue
+    for _ in streams.indices {
+      turn %= streams.count
+      while let span = streams[turn].pending.first {
+        if let run = missing(span) {
+          var next = span
+          next.chunks = run
+          return next
         }
-        pending[turn].spans[0].chunks = run.upperBound..<span.chunks.upperBound
-        defer { turn += 1 }
-        return Span(
-          shard: span.shard,
-          plane: span.plane,
-          planeBytes: span.planeBytes,
-          chunks: run,
-          isNear: span.isNear
-        )
+        streams[turn].pending.removeFirst()
       }
-      pending.remove(at: turn)
+      turn += 1
     }
     return nil
   }
 
-  /// Gives back a run that could not be started, to be taken first at the next try.
-  mutating func putBack(_ span: Span) {
-    pending.append((Int.min, [span]))
-    turn = pending.count - 1
+  /// Moves on past the run that `next` gave, to the next stream.
+  mutating func take(_ run: Span) {
+    guard !streams.isEmpty, let span = streams[turn].pending.first else { return }
+    let rest = run.chunks.upperBound..<max(run.chunks.upperBound, span.chunks.upperBound)
+    streams[turn].pending[streams[turn].pending.startIndex].chunks = rest
+    turn += 1
+  }
+
+  /// Says which chunks lie in no window; nil where none has moved since this was last asked.
+  mutating func staleness() -> ((ChunkID) -> Bool)? {
+    guard hasMoved else { return nil }
+    hasMoved = false
+    var wanted: [Int32: [Span]] = [:]
+    for stream in streams {
+      for span in stream.window {
+        wanted[span.shard, default: []].append(span)
+      }
+    }
+    return { chunk in
+      !(wanted[chunk.shard] ?? []).contains { span in
+        span.plane == chunk.plane && span.chunks.contains(chunk.number)
+      }
+    }
   }
 }

@@ -31,6 +31,7 @@ extension ShardReader {
   ///   - waiter: Told at once where it is known already.
   package func wait(forSample number: Int, ofShard shard: Int, _ waiter: any CacheWaiter) {
     let (build, failure) = records.withLock { records -> (IndexBuild?, CacheError?) in
+      if records.isClosed { return (nil, .closed) }
       if let failure = records.failures[shard] { return (nil, failure) }
       if let index = records.shards[shard].index, index.isComplete || number < index.sampleCount {
         return (nil, nil)
@@ -42,14 +43,19 @@ extension ShardReader {
   }
 
   /// Lets a shard's index grow from what is fetched for other reasons.
-  package func beginIndex(ofShard shard: Int) {
+  ///
+  /// - Parameters:
+  ///   - shard: Its number.
+  ///   - isWanted: Whether it is made even though nobody waits, by reading what is missing.
+  package func beginIndex(ofShard shard: Int, isWanted: Bool = false) {
     let build = records.withLock { records -> IndexBuild? in
-      guard records.failures[shard] == nil, records.shards[shard].index?.isComplete != true,
-        records.shards[shard].build == nil
+      guard !records.isClosed, records.failures[shard] == nil,
+        records.shards[shard].index?.isComplete != true
       else { return nil }
+      guard records.shards[shard].build == nil || isWanted else { return nil }
       return self.build(ofShard: shard, &records)
     }
-    build?.begin()
+    if isWanted { build?.wantWhole() } else { build?.begin() }
   }
 
   private func build(ofShard shard: Int, _ records: inout Records) -> IndexBuild {
@@ -62,23 +68,31 @@ extension ShardReader {
   // MARK: For the build
 
   func keptIndex(ofShard shard: Int) -> (index: ShardIndex, isInflated: Bool)? {
-    guard let directory else { return nil }
-    return IndexFile(directory: directory, identity: identity(ofShard: shard)).load()
+    guard let directory,
+      let kept = IndexFile(directory: directory, identity: identities[shard]).load()
+    else { return nil }
+    let maxBytes = kept.isInflated ? settings.maxInflatedBytes : shards[shard].sizeBytes
+    let minBytes = kept.isInflated ? 0 : maxBytes
+    guard kept.index.isComplete, kept.index.damage == nil, minBytes <= maxBytes,
+      (minBytes...maxBytes).contains(kept.index.objectBytes)
+    else { return nil }
+    return kept
   }
 
-  func offerToIndex(_ filling: Filling) {
-    guard filling.chunk.plane == .stored else { return }
-    let build = records.withLock { $0.shards[Int(filling.chunk.shard)].build }
-    build?.offer(filling.chunk.number)
+  func offerToIndex(_ chunk: ChunkID) {
+    let build = records.withLock { $0.shards[Int(chunk.shard)].build }
+    build?.offer(chunk.number)
   }
 
   /// Shows the body what has come of a chunk, holding it meanwhile.
+  ///
+  /// May be called within a lock; `roomWasMade` is then to be called without it.
   ///
   /// - Returns: What the body returns; false where nothing has come.
   func withFilled(_ chunk: ChunkID, _ body: (UnsafeRawBufferPointer) -> Bool) -> Bool {
     let held = fetches.withLock { fetches -> Filling? in
       guard let slot = fetches.plan.slot(of: chunk), fetches.plan.filledBytes(ofSlot: slot) > 0,
-        let memory = fetches.plan.hold(slot)
+        !fetches.changedShards.contains(chunk.shard), let memory = fetches.plan.hold(slot)
       else { return nil }
       return Filling(
         chunk: chunk,
@@ -89,7 +103,7 @@ extension ShardReader {
       )
     }
     guard let held else { return false }
-    defer { release(slot: held.slot) }
+    defer { fetches.withLock { $0.plan.release(held.slot) } }
     return body(UnsafeRawBufferPointer(start: held.memory, count: held.filledBytes))
   }
 
@@ -128,7 +142,7 @@ extension ShardReader {
     }
     records.withLock { records in
       if settings.isStrict, let failure {
-        records.failures[shard] = failure
+        records.failures[shard] = records.failures[shard] ?? failure
       } else {
         records.shards[shard].index = index
         records.shards[shard].isInflated = isInflated
@@ -146,14 +160,17 @@ extension ShardReader {
     report(index, ofShard: shard)
     // A damaged shard is scanned again by the next mount: the damage may be the transfer's.
     if isNew, index.damage == nil, let directory {
-      let file = IndexFile(directory: directory, identity: identity(ofShard: shard))
+      let file = IndexFile(directory: directory, identity: identities[shard])
       workers.run(isUrgent: false) { file.store(index, isInflated: isInflated) }
     }
     return settings.isStrict ? failure : nil
   }
 
-  func forgetBuild(ofShard shard: Int) {
-    records.withLock { $0.shards[shard].build = nil }
+  /// Takes a build that has failed out, unless another is there already.
+  func forget(_ build: IndexBuild, ofShard shard: Int) {
+    records.withLock { records in
+      if records.shards[shard].build === build { records.shards[shard].build = nil }
+    }
   }
 
   private func report(_ index: ShardIndex, ofShard shard: Int) {

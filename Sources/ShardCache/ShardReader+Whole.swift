@@ -3,39 +3,31 @@ import TarIndex
 
 /// Shards that are read from front to back into the cache, or not at all.
 extension ShardReader {
-  /// Asks for a part of a plane that only a whole load can bring back.
-  func waitForWhole(
-    _ range: Range<Int64>,
-    ofShard shard: Int,
-    plane: BytePlane,
-    _ waiter: any CacheWaiter
-  ) {
-    if obtainFromDisk(range, ofShard: shard, plane: plane, waiter) { return }
-    fetches.withLock { $0.statistics.waits += 1 }
-    let needed = plane == .stored ? range.upperBound : Int64.max
-    wholeLoad(ofShard: shard).wait(forBytes: needed, waiter)
-  }
-
   /// Reads a shard whole for its index.
-  func loadWhole(_ shard: Int, for build: IndexBuild) {
-    wholeLoad(ofShard: shard).wait(forBytes: Int64.max, WholeIndexWaiter(build))
+  func loadWhole(_ shard: Int, _ waiter: any CacheWaiter) {
+    guard let load = wholeLoad(ofShard: shard, wantsStored: false) else {
+      return waiter.cacheAnswered(.closed)
+    }
+    load.wait(forBytes: Int64.max, of: nil, waiter)
   }
 
-  private func wholeLoad(ofShard shard: Int) -> WholeShardLoad {
-    let (load, isNew) = wholeLoads.withLock { loads in
-      if let load = loads[shard] { return (load, false) }
-      let load = WholeShardLoad(reader: self, shard: shard)
-      loads[shard] = load
+  /// The load under way, or one that is begun; nil where the cache is closed.
+  func wholeLoad(ofShard shard: Int, wantsStored: Bool) -> WholeShardLoad? {
+    let (load, isNew) = wholeLoads.withLock { loads -> (WholeShardLoad?, Bool) in
+      if let load = loads.loads[shard] { return (load, false) }
+      guard !loads.isClosed else { return (nil, false) }
+      let load = WholeShardLoad(reader: self, shard: shard, wantsStored: wantsStored)
+      loads.loads[shard] = load
       return (load, true)
     }
-    if isNew {
+    if isNew, let load {
       inflaters.run(isUrgent: true) { load.run() }
     }
     return load
   }
 
   func wholeLoadEnded(_ shard: Int) {
-    wholeLoads.withLock { $0[shard] = nil }
+    wholeLoads.withLock { $0.loads[shard] = nil }
   }
 
   /// Takes the index that a whole load brought, unless it is known already.
@@ -60,21 +52,31 @@ extension ShardReader {
     case closed
   }
 
+  /// Removes what is in the cache of an inflated plane, which a load that failed may have left.
+  func dropInflated(_ shard: Int) {
+    fetches.withLock { $0.plan.evictAll(ofShard: Int32(shard), plane: .inflated) }
+    disk?.removeAll(of: identities[shard], plane: .inflated)
+    roomWasMade()
+  }
+
   /// Whether a chunk is in memory or on disk.
-  func holds(_ chunk: ChunkID) -> Bool {
-    if fetches.withLock({ $0.plan.contains(chunk) }) { return true }
-    guard let disk else { return false }
-    return disk.holds(chunk, of: identity(ofShard: Int(chunk.shard)))
+  private func holds(_ chunk: ChunkID) -> Bool {
+    fetches.withLock { $0.plan.contains(chunk) }
+      || disk?.holds(chunk, of: identities[Int(chunk.shard)]) == true
   }
 
   /// Makes room for a chunk of a whole load; its length is not known before `endWhole`.
+  ///
+  /// - Parameters:
+  ///   - chunk: The next of the load.
+  ///   - latch: Opened when it is worth trying again, where there is no room.
   func beginWhole(_ chunk: ChunkID, _ latch: Latch) -> WholeChunk {
-    var freed = Blocks()
-    let answer = fetches.withLock { fetches -> WholeChunk? in
-      guard !fetches.isClosed else { return .closed }
-      guard !fetches.plan.contains(chunk) else { return .there }
+    if holds(chunk) { return .there }
+    let (answer, number) = fetches.withLock { fetches -> (WholeChunk?, FetchPlan.FetchNumber) in
       let number = fetches.nextNumber
-      let room = fetches.plan.begin(
+      guard !fetches.isClosed else { return (.closed, number) }
+      guard !fetches.plan.contains(chunk) else { return (.there, number) }
+      let isBegun = fetches.plan.begin(
         chunk.number..<chunk.number + 1,
         ofShard: chunk.shard,
         plane: chunk.plane,
@@ -83,31 +85,22 @@ extension ShardReader {
         sparingAhead: false,
         ticket: number
       )
-      freed.add(fetches.plan.takeSpare())
-      guard let room else {
+      guard isBegun else {
         fetches.roomWaiters.append(latch)
-        return .noRoom
+        return (.noRoom, number)
       }
-      freed.add(room)
       fetches.nextNumber += 1
-      fetches.open[number] = .some(nil)
-      return nil
+      return (nil, number)
     }
-    freed.give(to: memory)
     if let answer { return answer }
-    let number = fetches.withLock { $0.plan.slot(of: chunk).map { $0 } }
-    guard let slot = number else { return .noRoom }
-    let ticket = fetches.withLock { $0.plan.ticket(ofSlot: slot) }
-    guard let filling = beginFilling(chunk, number: ticket) else { return .closed }
-    return .filling(filling)
+    if let filling = beginFilling(chunk, number: number) { return .filling(filling) }
+    abandonWhole(chunk, number: number)
+    return .closed
   }
 
   /// Shows a chunk of a whole load to its readers, now that it is filled.
   func endWhole(_ filling: Filling) {
-    fetches.withLock { fetches in
-      fetches.plan.shorten(filling.slot, to: filling.filledBytes)
-      fetches.open.removeValue(forKey: fetches.plan.ticket(ofSlot: filling.slot))
-    }
+    fetches.withLock { $0.plan.shorten(filling.slot, to: filling.filledBytes) }
     advance(
       Filling(
         chunk: filling.chunk,
@@ -120,31 +113,14 @@ extension ShardReader {
   }
 
   func abandon(_ filling: Filling) {
-    let (waiters, freed) = fetches.withLock { fetches in
-      let number = fetches.plan.ticket(ofSlot: filling.slot)
-      fetches.open.removeValue(forKey: number)
-      let (waiters, freed) = fetches.plan.abandon(
-        filling.chunk.number..<filling.chunk.number + 1,
-        ofShard: filling.chunk.shard,
-        plane: filling.chunk.plane,
-        ticket: number
-      )
-      return (waiters, Blocks(freed))
-    }
-    freed.give(to: memory)
-    for waiter in waiters { waiter.cacheAnswered(nil) }
-  }
-}
-
-/// Tells a build why its whole load failed; a load that succeeds ends the build itself.
-private final class WholeIndexWaiter: CacheWaiter {
-  private let build: IndexBuild
-
-  init(_ build: IndexBuild) {
-    self.build = build
+    abandonWhole(
+      filling.chunk,
+      number: fetches.withLock { $0.plan.ticket(ofSlot: filling.slot) }
+    )
   }
 
-  func cacheAnswered(_ failure: CacheError?) {
-    if let failure { build.fail(failure) }
+  private func abandonWhole(_ chunk: ChunkID, number: FetchPlan.FetchNumber) {
+    let run = chunk.number..<chunk.number + 1
+    finished(chunks: run, of: chunk, number: number, .success(()))
   }
 }

@@ -1,3 +1,4 @@
+import DequeModule
 import Glibc
 package import Logging
 package import Remote
@@ -15,13 +16,34 @@ package final class ShardReader: Sendable {
     var plan: FetchPlan
     var readAhead = ReadAhead()
 
-    /// The fetches under way; without a ticket while one is being made, and for disk loads.
-    var open: [FetchPlan.FetchNumber: (any FetchTicket)?] = [:]
+    /// The fetches and disk loads under way.
+    var open: [FetchPlan.FetchNumber: OpenFetch] = [:]
     var nextNumber = 0
     var aheadCount = 0
-    var roomWaiters: [any CacheWaiter] = []
+
+    /// Who asks again as soon as a chunk can go.
+    var roomWaiters: Deque<any CacheWaiter> = []
+    var waking = Turnstile()
+    var pumping = Turnstile()
+
+    /// How many chunks had been caught up with when read-ahead last found no room.
+    var starvedAt: Int?
+
+    /// Shards of which nothing may be shown any more.
+    var changedShards: Set<Int32> = []
     var isClosed = false
     var statistics = CacheStatistics()
+  }
+
+  /// A fetch or disk load under way.
+  struct OpenFetch {
+    let isAhead: Bool
+
+    /// None while it is being made, and for disk loads.
+    var ticket: (any FetchTicket)?
+
+    /// A reader waits for what was begun ahead.
+    var isRaised = false
   }
 
   /// What is known of each shard.
@@ -30,12 +52,18 @@ package final class ShardReader: Sendable {
 
     /// Failures that last for the life of the mount.
     var failures: [Int: CacheError] = [:]
+    var isClosed = false
   }
 
   struct Record {
     var index: ShardIndex?
     var build: IndexBuild?
     var isInflated = false
+  }
+
+  struct WholeLoads {
+    var loads: [Int: WholeShardLoad] = [:]
+    var isClosed = false
   }
 
   /// What `withBytes` can show at once: no such range lies in more than two chunks.
@@ -46,13 +74,16 @@ package final class ShardReader: Sendable {
   let store: any ObjectStore
   let disk: ChunkStore?
   let directory: CacheDirectory?
-  let memory: ChunkMemory
+  let identities: [ShardIdentity]
   let workers = WorkerPool(name: "cache-io", threadCount: 2)
   let inflaters = WorkerPool(name: "inflate", threadCount: 2)
   let fetches: Mutex<Fetches>
   let records: Mutex<Records>
-  let wholeLoads = Mutex<[Int: WholeShardLoad]>([:])
+  let wholeLoads = Mutex(WholeLoads())
   let logger: Logger
+
+  /// More than any store holds in one object; chunks of one this large can still be numbered.
+  private static let maxObjectBytes: Int64 = 1 << 50
 
   /// Makes a cache over the shards of a store.
   ///
@@ -75,60 +106,83 @@ package final class ShardReader: Sendable {
     self.settings = settings
     self.directory = directory
     self.logger = logger
-    self.memory = ChunkMemory(maxFreeCount: settings.place == .memory ? 8 : 32)
+    self.identities = shards.map { object in
+      ShardIdentity(
+        storeIdentity: store.identity,
+        key: object.key.bytes,
+        eTag: object.eTag,
+        sizeBytes: object.sizeBytes
+      )
+    }
     self.fetches = Mutex(Fetches(plan: FetchPlan(maxSlotCount: settings.maxSlotCount)))
-    self.records = Mutex(Records(shards: Array(repeating: Record(), count: shards.count)))
+    var records = Records(shards: Array(repeating: Record(), count: shards.count))
+    for (number, object) in shards.enumerated()
+    where !(0...Self.maxObjectBytes).contains(object.sizeBytes) {
+      let what = "impossible size \(object.sizeBytes)"
+      records.failures[number] = .shardBad(shard: object.key, errorClass: what, offset: 0)
+    }
+    self.records = Mutex(records)
     if settings.place == .disk, let directory {
-      let disk = ChunkStore(directory: directory, maxBytes: settings.budgetBytes, logger: logger)
-      self.disk = disk
-      workers.run(isUrgent: false) { disk.scan() }
+      disk = ChunkStore(directory: directory, maxBytes: settings.budgetBytes, logger: logger)
     } else {
-      self.disk = nil
+      disk = nil
+    }
+    guard let directory else { return }
+    workers.run(isUrgent: false) { [disk] in
+      TemporaryFile.removeLeftovers(in: directory.indexes)
+      disk?.scan()
     }
   }
 
+  deinit {
+    for block in fetches.withLock({ $0.takeMemory() }).all { ChunkMemory.free(block) }
+  }
+
   /// Fails every waiter, drops what is queued, and ends the cache's threads.
+  ///
+  /// What has come and is not on disk yet is written first, for two seconds at most. Asked twice, the
+  /// second does nothing.
   package func shutDown() {
-    let (tickets, waiters) = fetches.withLock { fetches in
-      fetches.isClosed = true
-      fetches.readAhead = ReadAhead()
+    let (isFirst, tickets, waiters) = fetches.withLock { fetches in
       defer {
+        fetches.isClosed = true
+        fetches.readAhead = ReadAhead()
         fetches.roomWaiters = []
       }
-      return (fetches.open.values.compactMap(\.self), fetches.roomWaiters)
+      let waiters = fetches.plan.takeWaiters() + fetches.roomWaiters
+      return (!fetches.isClosed, fetches.open.values.compactMap(\.ticket), waiters)
+    }
+    guard isFirst else { return }
+    let builds = records.withLock { records in
+      records.isClosed = true
+      return records.shards.compactMap(\.build)
+    }
+    let loads = wholeLoads.withLock { loads in
+      defer { loads = WholeLoads(isClosed: true) }
+      return Array(loads.loads.values)
     }
     for ticket in tickets { ticket.cancel() }
     for waiter in waiters { waiter.cacheAnswered(.closed) }
-    workers.close()
+    for build in builds { build.fail(.closed) }
+    for load in loads { load.cancel() }
     inflaters.close()
+    workers.close()
+    workers.waitForEnd(maxSeconds: 2)
   }
 
   package var statistics: CacheStatistics {
     var statistics = fetches.withLock { fetches in
       var statistics = fetches.statistics
       statistics.evictions = fetches.plan.evictionCount
+      statistics.memoryBytes = Int64(fetches.plan.blockCount) * Int64(ChunkID.sizeBytes)
       return statistics
     }
-    statistics.memoryBytes = Int64(memory.allocatedCount) * Int64(ChunkID.sizeBytes)
     statistics.diskBytes = disk?.usedBytes ?? 0
     statistics.corruptChunks = disk?.corruptCount ?? 0
     return statistics
   }
 
   // MARK: Reading
-
-  /// Which bytes of the shard the offsets in its index count in.
-  func plane(ofShard shard: Int) -> BytePlane {
-    records.withLock { $0.shards[shard].isInflated ? .inflated : .stored }
-  }
-
-  /// The size of a plane in bytes; nil for the inflated one while it is not known.
-  func planeBytes(_ plane: BytePlane, ofShard shard: Int) -> Int64? {
-    switch plane {
-    case .stored: shards[shard].sizeBytes
-    case .inflated: records.withLock { $0.shards[shard].index?.objectBytes }
-    }
-  }
 
   /// Hands out a part of a shard where all of it is in memory, and nothing otherwise.
   ///
@@ -149,31 +203,36 @@ package final class ShardReader: Sendable {
     let numbers = ChunkID.numbers(holding: range)
     guard numbers.count <= 2, !numbers.isEmpty else { return nil }
     let lease = fetches.withLock { fetches -> Lease? in
+      guard fetches.changedShards.isEmpty || !fetches.changedShards.contains(Int32(shard)) else {
+        return nil
+      }
       var lease = Lease()
       for number in numbers {
         let chunk = ChunkID(shard: Int32(shard), plane: plane, number: number)
         let end = Int(min(range.upperBound - chunk.startOffset, Int64(ChunkID.sizeBytes)))
-        guard case .ready = fetches.plan.finding(of: chunk, filledTo: end) else { return nil }
-      }
-      for number in numbers {
-        let chunk = ChunkID(shard: Int32(shard), plane: plane, number: number)
-        guard let slot = fetches.plan.slot(of: chunk), let memory = fetches.plan.lease(slot) else {
+        guard case .ready(let slot) = fetches.plan.finding(of: chunk, filledTo: end) else {
           return nil
         }
-        let start = Int(max(0, range.lowerBound - chunk.startOffset))
-        let end = Int(min(range.upperBound - chunk.startOffset, Int64(ChunkID.sizeBytes)))
-        lease.add(slot: slot, start: memory + start, count: end - start)
+        lease.add(slot: slot, Int(max(0, range.lowerBound - chunk.startOffset))..<end)
       }
+      lease.take(&fetches.plan)
       fetches.statistics.hits += 1
       fetches.statistics.bytesServed += Int64(range.count)
       return lease
     }
     guard let lease else { return nil }
-    defer {
-      release(slot: lease.firstSlot)
-      if lease.secondSlot >= 0 { release(slot: lease.secondSlot) }
-    }
+    defer { release(lease) }
     return body(lease.first, lease.second)
+  }
+
+  private func release(_ lease: Lease) {
+    let (hasRoomWaiters, isAheadFree) = fetches.withLock { fetches in
+      fetches.plan.release(lease.firstSlot)
+      if lease.secondSlot >= 0 { fetches.plan.release(lease.secondSlot) }
+      return (!fetches.roomWaiters.isEmpty, fetches.isAheadFree)
+    }
+    if hasRoomWaiters { roomWasMade() }
+    if isAheadFree { pump() }
   }
 
   /// Asks for a part of a shard and tells the waiter when to ask again.
@@ -189,22 +248,57 @@ package final class ShardReader: Sendable {
     plane: BytePlane,
     _ waiter: any CacheWaiter
   ) {
-    if let failure = records.withLock({ $0.failures[shard] }) {
-      return waiter.cacheAnswered(failure)
+    let (failure, bytes) = records.withLock { records in
+      (records.failures[shard], planeBytes(plane, ofShard: shard, records))
     }
-    if plane == .inflated || !shards[shard].acceptsRanges {
-      return waitForWhole(range, ofShard: shard, plane: plane, waiter)
+    if let failure { return waiter.cacheAnswered(failure) }
+    guard let bytes, range.lowerBound >= 0, range.upperBound <= bytes else {
+      let key = shards[shard].key
+      return waiter.cacheAnswered(
+        .shardBad(shard: key, errorClass: "range beyond the shard", offset: range.lowerBound)
+      )
     }
-    obtain(range, ofShard: shard, isAhead: false, waiter)
+    if obtain(range, ofShard: shard, plane: plane, planeBytes: bytes, waiter) { return }
+    fetches.withLock { $0.statistics.waits += 1 }
+    guard let load = wholeLoad(ofShard: shard, wantsStored: plane == .stored) else {
+      return waiter.cacheAnswered(.closed)
+    }
+    load.wait(forBytes: range.upperBound, of: plane, waiter)
   }
 
-  func release(slot: Int) {
-    let (freed, waiters) = fetches.withLock { fetches in
-      fetches.plan.release(slot)
-      return (Blocks(fetches.plan.reapIfOrphan(slot)), fetches.takeRoomWaiters())
+  /// The size of a plane in bytes; nil for the inflated one while it is not known.
+  private func planeBytes(_ plane: BytePlane, ofShard shard: Int, _ records: Records) -> Int64? {
+    switch plane {
+    case .stored: shards[shard].sizeBytes
+    case .inflated:
+      records.shards[shard].isInflated ? records.shards[shard].index?.objectBytes : nil
     }
-    freed.give(to: memory)
-    for waiter in waiters { waiter.cacheAnswered(nil) }
+  }
+}
+
+/// Lets one thread at a time through, and has it come back for those who met it.
+struct Turnstile {
+  private var isBusy = false
+  private var isAsked = false
+
+  /// Whether the caller may go; where not, who is inside goes once more.
+  mutating func enter() -> Bool {
+    guard !isBusy else {
+      isAsked = true
+      return false
+    }
+    isBusy = true
+    return true
+  }
+
+  /// Whether the caller may leave; where not, there is more to do.
+  mutating func leave() -> Bool {
+    guard !isAsked else {
+      isAsked = false
+      return false
+    }
+    isBusy = false
+    return true
   }
 }
 
@@ -217,14 +311,27 @@ private struct Lease: @unchecked Sendable {
   var first = UnsafeRawBufferPointer(start: nil, count: 0)
   var second = UnsafeRawBufferPointer(start: nil, count: 0)
 
-  mutating func add(slot: Int, start: UnsafeMutableRawPointer, count: Int) {
-    let piece = UnsafeRawBufferPointer(start: start, count: count)
+  private var firstPart = 0..<0
+  private var secondPart = 0..<0
+
+  mutating func add(slot: Int, _ part: Range<Int>) {
     if firstSlot < 0 {
-      firstSlot = slot
-      first = piece
+      (firstSlot, firstPart) = (slot, part)
     } else {
-      secondSlot = slot
-      second = piece
+      (secondSlot, secondPart) = (slot, part)
     }
+  }
+
+  /// Takes hold of the chunks, once all of them were found.
+  mutating func take(_ plan: inout FetchPlan) {
+    first = UnsafeRawBufferPointer(
+      start: plan.lease(firstSlot)?.advanced(by: firstPart.lowerBound),
+      count: firstPart.count
+    )
+    guard secondSlot >= 0 else { return }
+    second = UnsafeRawBufferPointer(
+      start: plan.lease(secondSlot)?.advanced(by: secondPart.lowerBound),
+      count: secondPart.count
+    )
   }
 }

@@ -8,28 +8,52 @@ import TarIndex
 /// server gives no ranges.
 ///
 /// Runs to its end on a thread that may wait. What a compressed shard holds is shown only after its
-/// last checksum was right, since nothing of a corrupt one is vouched for.
+/// last checksum was right, since nothing of a corrupt one is vouched for. Once it was right, a later
+/// load shows what it brings as it comes, so that a shard is read even where not all of it stays.
 final class WholeShardLoad: Sendable {
   private struct State {
+    /// Which bytes of the shard it brings; not known before its first ones have come.
+    var plane: BytePlane?
     var loadedBytes: Int64 = 0
-    var waiting: [(bytes: Int64, waiter: any CacheWaiter)] = []
+    var waiting: [Waiting] = []
     var result: Result<Void, CacheError>?
+  }
+
+  private struct Waiting {
+    let plane: BytePlane?
+    let bytes: Int64
+    let waiter: any CacheWaiter
   }
 
   private let reader: ShardReader
   private let shard: Int
+  private let wantsStored: Bool
+  private let stream: ObjectStream
   private let state = Mutex(State())
 
-  init(reader: ShardReader, shard: Int) {
+  /// - Parameters:
+  ///   - reader: Whose cache is filled.
+  ///   - shard: Its number.
+  ///   - wantsStored: Whether a compressed shard is kept as it is, and not inflated.
+  init(reader: ShardReader, shard: Int, wantsStored: Bool) {
     self.reader = reader
     self.shard = shard
+    self.wantsStored = wantsStored
+    self.stream = ObjectStream(store: reader.store, object: reader.shards[shard])
   }
 
-  /// Tells the waiter when the plane is loaded up to a byte, or why it will not be.
-  func wait(forBytes bytes: Int64, _ waiter: any CacheWaiter) {
+  /// Tells the waiter when a plane is loaded up to a byte, or why it will not be.
+  ///
+  /// Where the load turns out to bring the other plane, the waiter is told at its end to ask again.
+  ///
+  /// - Parameters:
+  ///   - bytes: From the plane's start.
+  ///   - plane: Which bytes; nil waits for the end.
+  ///   - waiter: Told once.
+  func wait(forBytes bytes: Int64, of plane: BytePlane?, _ waiter: any CacheWaiter) {
     let result = state.withLock { state -> Result<Void, CacheError>? in
       if let result = state.result { return result }
-      state.waiting.append((bytes, waiter))
+      state.waiting.append(Waiting(plane: plane, bytes: bytes, waiter: waiter))
       return nil
     }
     switch result {
@@ -40,21 +64,30 @@ final class WholeShardLoad: Sendable {
   }
 
   func run() {
-    let result: Result<Void, CacheError>
-    do throws(CacheError) {
-      try load()
-      result = .success(())
-    } catch {
-      result = .failure(error)
-    }
+    let result = Result { () throws(CacheError) in try load() }
+    stream.cancel()
     reader.wholeLoadEnded(shard)
-    let waiting = state.withLock { state in
-      state.result = result
+    end(result)
+  }
+
+  /// Fails who waits, and has the load end as soon as it can.
+  func cancel() {
+    stream.cancel()
+    end(.failure(.closed))
+  }
+
+  private func end(_ result: Result<Void, CacheError>) {
+    let (waiting, plane, loadedBytes) = state.withLock { state in
       defer { state.waiting = [] }
-      return state.waiting
+      state.result = state.result ?? result
+      return (state.waiting, state.plane, state.loadedBytes)
     }
-    for (_, waiter) in waiting {
+    for waiting in waiting {
+      let waiter = waiting.waiter
       switch result {
+      case .success where waiting.plane == plane && waiting.bytes > loadedBytes:
+        let detail = "byte \(waiting.bytes) was listed, \(loadedBytes) came"
+        waiter.cacheAnswered(.shardChanged(shard: reader.shards[shard].key, detail: detail))
       case .success: waiter.cacheAnswered(nil)
       case .failure(let failure): waiter.cacheAnswered(failure)
       }
@@ -65,24 +98,25 @@ final class WholeShardLoad: Sendable {
 
   private func load() throws(CacheError) {
     let object = reader.shards[shard]
-    let stream = ObjectStream(store: reader.store, object: object)
-    defer { stream.cancel() }
-    var bytes = try next(stream)
+    var bytes = try next()
     // The first request may bring less than a block.
-    while bytes.count < min(512, Int(clamping: object.sizeBytes)) {
-      let more = try next(stream)
+    while bytes.count < min(ShardContent.decidingBytes, Int(clamping: object.sizeBytes)) {
+      let more = try next()
       if more.isEmpty { break }
       bytes += more
     }
     let content = bytes.withUnsafeBytes { ShardContent.detect(firstBytes: $0) }
-    if case .compressed(let format) = content {
-      try inflate(stream, first: bytes, format)
+    guard case .compressed(let format) = content else {
+      return try copy(first: bytes, isTar: true)
+    }
+    if wantsStored {
+      try copy(first: bytes, isTar: false)
     } else {
-      try copy(stream, first: bytes)
+      try inflate(first: bytes, format)
     }
   }
 
-  private func next(_ stream: ObjectStream) throws(CacheError) -> [UInt8] {
+  private func next() throws(CacheError) -> [UInt8] {
     do throws(StoreError) {
       return try stream.next()
     } catch {
@@ -90,30 +124,37 @@ final class WholeShardLoad: Sendable {
     }
   }
 
-  private func copy(_ stream: ObjectStream, first: [UInt8]) throws(CacheError) {
+  private func copy(first: [UInt8], isTar: Bool) throws(CacheError) {
+    state.withLock { $0.plane = .stored }
     var scanner = TarScanner(objectBytes: reader.shards[shard].sizeBytes)
     var writer = ChunkWriter(reader: reader, shard: shard, plane: .stored)
     var bytes = first
     var offset: Int64 = 0
     while !bytes.isEmpty {
       let result = bytes.withUnsafeBytes { all -> Result<Void, CacheError> in
-        scanner.feed(all, at: offset)
+        if isTar { scanner.feed(all, at: offset) }
         return writer.write(all)
       }
-      try result.get()
-      offset += Int64(bytes.count)
-      loaded(offset)
-      bytes = try next(stream)
+      do throws(CacheError) {
+        try result.get()
+        offset += Int64(bytes.count)
+        loaded(offset)
+        bytes = try next()
+      } catch {
+        writer.abandon()
+        throw error
+      }
     }
     writer.finish()
+    guard isTar else { return }
+    if !scanner.isDone { scanner.endObject(at: offset) }
     reader.wholeIndex(scanner.snapshot(), ofShard: shard, isInflated: false)
   }
 
-  private func inflate(
-    _ stream: ObjectStream,
-    first: [UInt8],
-    _ format: CompressionFormat
-  ) throws(CacheError) {
+  private func inflate(first: [UInt8], _ format: CompressionFormat) throws(CacheError) {
+    state.withLock { $0.plane = .inflated }
+    let isVouchedFor = reader.index(ofShard: shard)?.isComplete == true
+    if !isVouchedFor { reader.dropInflated(shard) }
     // How many bytes come out is known at the end only.
     var scanner = TarScanner(objectBytes: Int64.max)
     var writer = ChunkWriter(reader: reader, shard: shard, plane: .inflated)
@@ -124,6 +165,7 @@ final class WholeShardLoad: Sendable {
       func take(_ output: UnsafeRawBufferPointer) throws(DecompressionError) {
         scanner.feed(output, at: outputBytes)
         outputBytes += Int64(output.count)
+        defer { if isVouchedFor { loaded(outputBytes) } }
         if case .failure(let error) = writer.write(output) {
           failure = error
           throw .stopped
@@ -137,7 +179,7 @@ final class WholeShardLoad: Sendable {
           }
         }
         try result.get()
-        switch Result(catching: { () throws(CacheError) in try next(stream) }) {
+        switch Result(catching: { () throws(CacheError) in try next() }) {
         case .success(let more): bytes = more
         case .failure(let error): failure = error
         }
@@ -146,6 +188,7 @@ final class WholeShardLoad: Sendable {
       if decompressor.hasTrailingData { scanner.noteTrailingData() }
     } catch {
       writer.abandon()
+      reader.dropInflated(shard)
       if let failure { throw failure }
       guard let errorClass = error.errorClass else {
         throw .shardBad(
@@ -159,9 +202,11 @@ final class WholeShardLoad: Sendable {
     }
     if let failure {
       writer.abandon()
+      reader.dropInflated(shard)
       throw failure
     }
     writer.finish()
+    state.withLock { $0.loadedBytes = outputBytes }
     scanner.endObject(at: outputBytes)
     reader.wholeIndex(scanner.snapshot(), ofShard: shard, isInflated: true)
   }
@@ -171,7 +216,7 @@ final class WholeShardLoad: Sendable {
       state.loadedBytes = bytes
       var served: [any CacheWaiter] = []
       state.waiting.removeAll { waiting in
-        guard waiting.bytes <= bytes else { return false }
+        guard waiting.plane == state.plane, waiting.bytes <= bytes else { return false }
         served.append(waiting.waiter)
         return true
       }

@@ -11,14 +11,11 @@ final class WorkerPool: Sendable {
     var urgent: Deque<@Sendable () -> Void> = []
     var later: Deque<@Sendable () -> Void> = []
     var isClosed = false
-
-    mutating func next() -> (@Sendable () -> Void)? {
-      urgent.popFirst() ?? later.popFirst()
-    }
   }
 
   private let jobs = Mutex(Jobs())
-  private let queued = JobCount()
+  private let queued = Semaphore()
+  private let ended = Semaphore()
   private let threadCount: Int
 
   init(name: String, threadCount: Int) {
@@ -38,35 +35,48 @@ final class WorkerPool: Sendable {
         jobs.later.append(job)
       }
     }
-    queued.add()
+    queued.post()
   }
 
-  /// Ends the threads after the jobs that they are at; what is queued is dropped.
+  /// Drops the urgent jobs, whose readers are gone, and lets the threads end after the others.
   func close() {
     jobs.withLock { jobs in
       jobs.isClosed = true
       jobs.urgent = []
-      jobs.later = []
     }
-    for _ in 0..<threadCount {
-      queued.add()
+    for _ in 0..<threadCount { queued.post() }
+  }
+
+  /// Waits for the threads' end, but not for ever; once, after `close`.
+  func waitForEnd(maxSeconds: Int) {
+    var rest = threadCount
+    // In steps, since the wait with a deadline goes by a clock that may be set meanwhile.
+    for _ in 0..<maxSeconds * 200 {
+      while rest > 0 && ended.tryWait() { rest -= 1 }
+      if rest == 0 { break }
+      usleep(5_000)
     }
+    jobs.withLock { $0.later = [] }
   }
 
   private func work() {
     while true {
-      queued.take()
-      let (job, isClosed) = jobs.withLock { ($0.next(), $0.isClosed) }
-      if isClosed { return }
+      queued.wait()
+      let (job, isClosed) = jobs.withLock { jobs in
+        (jobs.urgent.popFirst() ?? jobs.later.popFirst(), jobs.isClosed)
+      }
       job?()
+      // Each job queued has a post of its own, so none is left behind but those dropped.
+      if job == nil && isClosed { break }
     }
+    ended.post()
   }
 }
 
-/// Counts the jobs that are queued; taking one sleeps while there is none.
+/// Counts what one thread has for another, which sleeps while there is none.
 ///
 /// Proof of `@unchecked Sendable`: the semaphore is made once, never moved, and thread-safe.
-private final class JobCount: @unchecked Sendable {
+final class Semaphore: @unchecked Sendable {
   private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 
   init() {
@@ -78,12 +88,23 @@ private final class JobCount: @unchecked Sendable {
     semaphore.deallocate()
   }
 
-  func add() {
+  func post() {
     sem_post(semaphore)
   }
 
-  func take() {
-    // Only a signal handler can interrupt, and none runs on these threads.
+  /// Posts unless something is there already.
+  func postOnce() {
+    var value: Int32 = 0
+    sem_getvalue(semaphore, &value)
+    if value < 1 { sem_post(semaphore) }
+  }
+
+  func wait() {
     while sem_wait(semaphore) != 0 {}
   }
+
+  /// Takes one without waiting.
+  ///
+  /// - Returns: Whether there was one.
+  func tryWait() -> Bool { sem_trywait(semaphore) == 0 }
 }

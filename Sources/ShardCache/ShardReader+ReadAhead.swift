@@ -1,0 +1,125 @@
+import Remote
+import Synchronization
+
+extension ShardReader {
+  /// What a stream will read next of a shard.
+  package struct Upcoming {
+    package let shard: Int
+
+    /// In the stored plane; nil where the shard can only be read whole.
+    package let range: Range<Int64>?
+
+    package init(shard: Int, range: Range<Int64>?) {
+      self.shard = shard
+      self.range = range
+    }
+  }
+
+  /// Replaces what a stream will need next, nearest first.
+  ///
+  /// - Parameters:
+  ///   - upcoming: As far as the read-ahead window reaches; empty ends the stream.
+  ///   - stream: Names the reader, for example the number of its pass.
+  package func readAhead(_ upcoming: [Upcoming], ofStream stream: Int) {
+    var spans: [ReadAhead.Span] = []
+    var bytesBefore: Int64 = 0
+    for next in upcoming {
+      guard let range = next.range, shards[next.shard].acceptsRanges else {
+        // What can only be read whole is, and its index comes with it.
+        beginIndex(ofShard: next.shard, isWanted: true)
+        continue
+      }
+      beginIndex(ofShard: next.shard)
+      let bytes = max(0, shards[next.shard].sizeBytes)
+      let wanted = range.clamped(to: 0..<bytes)
+      spans.append(
+        ReadAhead.Span(
+          shard: Int32(next.shard),
+          plane: .stored,
+          planeBytes: bytes,
+          chunks: ChunkID.numbers(holding: wanted),
+          isNear: bytesBefore < Self.nearBytes
+        )
+      )
+      bytesBefore += Int64(wanted.count)
+    }
+    fetches.withLock { fetches in
+      guard !fetches.isClosed else { return }
+      fetches.readAhead.replace(spans, of: stream)
+    }
+    pump()
+  }
+
+  /// How far ahead chunks are brought from disk to memory: some 10 ms of a fast reader.
+  private static let nearBytes: Int64 = 16 << 20
+
+  /// Whether a shard's name promises a plain tar, so that fetching ahead of its index is no waste.
+  package func isLikelyPlain(_ shard: Int) -> Bool {
+    shards[shard].acceptsRanges && shards[shard].key.bytes.suffix(4).elementsEqual(".tar".utf8)
+  }
+
+  /// Starts as many fetches ahead as may be under way.
+  ///
+  /// One thread at a time: a store that refuses at once would have it call itself without end.
+  func pump() {
+    guard fetches.withLock({ $0.pumping.enter() }) else { return }
+    var isOver = false
+    while !isOver {
+      let (orders, isDone) = fetches.withLock { fetches -> (Orders, Bool) in
+        var orders = Orders()
+        let isStarted = beginNext(&fetches, &orders)
+        return (orders, !isStarted && fetches.pumping.leave())
+      }
+      carryOut(orders)
+      isOver = isDone
+    }
+  }
+
+  /// Begins the next run of chunks, where one is wanted and there is room.
+  private func beginNext(_ fetches: inout Fetches, _ orders: inout Orders) -> Bool {
+    fetches.starvedAt = nil
+    guard !fetches.isClosed, fetches.aheadCount < settings.maxFetchCount,
+      let next = nextRun(&fetches)
+    else { return false }
+    let first = ChunkID(shard: next.shard, plane: next.plane, number: next.chunks.lowerBound)
+    func enterNext() -> Bool {
+      let end = next.chunks.upperBound
+      return enter(first, end, next.planeBytes, isAhead: true, &fetches, &orders)
+    }
+    var isEntered = enterNext()
+    if !isEntered, let isStale = fetches.readAhead.staleness() {
+      fetches.plan.passOver(where: isStale)
+      // A part of the run may have been entered, and the rest is asked for anew.
+      isEntered = orders.orders.isEmpty && enterNext()
+    }
+    if isEntered {
+      fetches.readAhead.take(next)
+    } else {
+      fetches.starvedAt = fetches.plan.caughtUpCount
+    }
+    return isEntered
+  }
+
+  private func nextRun(_ fetches: inout Fetches) -> ReadAhead.Span? {
+    let plan = fetches.plan
+    return fetches.readAhead.next { span in
+      plan.firstMissing(
+        in: span.chunks,
+        ofShard: span.shard,
+        plane: span.plane,
+        maxLength: settings.maxRunLength
+      ) { chunk in
+        guard let disk, !span.isNear else { return false }
+        return disk.holds(chunk, of: identities[Int(span.shard)])
+      }
+    }
+  }
+}
+
+extension ShardReader.Fetches {
+  /// Whether a reader has made room since read-ahead found none.
+  var isAheadFree: Bool {
+    guard let starvedAt else { return false }
+    return plan.caughtUpCount > starvedAt
+  }
+}
