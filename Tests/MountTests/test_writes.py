@@ -15,7 +15,7 @@ ATTEMPTS = {
     "write": lambda p: write(p / FIELD, os.O_WRONLY),
     "append": lambda p: write(p / FIELD, os.O_WRONLY | os.O_APPEND),
     "truncate": lambda p: os.truncate(p / FIELD, 0),
-    "open to truncate": lambda p: os.open(p / FIELD, os.O_WRONLY | os.O_TRUNC),
+    "open to truncate": lambda p: close_again(p / FIELD, os.O_WRONLY | os.O_TRUNC),
     "mkdir": lambda p: os.mkdir(p / "train/0/new"),
     "rmdir": lambda p: os.rmdir(p / FOLDER),
     "unlink": lambda p: os.unlink(p / FIELD),
@@ -40,6 +40,10 @@ def write(path, flags):
         os.write(descriptor, b"x")
     finally:
         os.close(descriptor)
+
+
+def close_again(path, flags):
+    os.close(os.open(path, flags))
 
 
 @pytest.fixture

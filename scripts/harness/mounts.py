@@ -1,5 +1,6 @@
 """Mounts with wdsfs, and clears away whatever such a mount may have left."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -123,7 +124,9 @@ class Mount:
 
     def start(self):
         """Mounts in the background; returns once the mount answers."""
-        self.point.mkdir(parents=True, exist_ok=True)
+        # Without a look at what is there: where a mount has died, every look fails.
+        with contextlib.suppress(FileExistsError):
+            self.point.mkdir(parents=True)
         # Files, not pipes: a daemon that kept a pipe open would keep us waiting for its end.
         with open(f"{self.point}.stderr", "w+b") as errors:
             done = subprocess.run(
