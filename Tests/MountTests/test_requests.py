@@ -1,5 +1,6 @@
 """What is asked of the store: indexes once, chunks once, and reads that wait for it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,8 +15,8 @@ from harness import mounts, shards, trees
 
 @pytest.fixture
 def medium(store):
-    """24 shards of some 1 MB: three times the cache of the tests that want misses."""
-    return store.dataset("medium", lambda made: made.add_split("train", [40] * 24, 25_000))
+    """24 shards of some 2 MB: three times the cache of the tests that want misses."""
+    return store.dataset("medium", lambda made: made.add_split("train", [40] * 24, 50_000))
 
 
 @pytest.fixture
@@ -46,6 +47,18 @@ def test_a_second_mount_asks_for_no_data_before_the_first_read(through_relay, wa
     assert watched.data_requests() == []
     # The listing is what tells it that nothing has changed.
     assert [request for request in watched.requests() if "list-type=2" in request.target]
+
+
+def test_an_unmount_right_after_a_listing_loses_no_index(mount, tmp_path):
+    # More shards, and faster, than their indexes are written meanwhile.
+    dataset = shards.Dataset(tmp_path / "set").add_split("train", [1] * 1000, 64)
+    made = mount(dataset.folder)
+    trees.check_listing(made.point / "train/0", 1000)
+    made.unmount()
+    made.start()
+    trees.check_listing(made.point / "train/0", 1000)
+    indexes = json.loads((made.point / ".wdsfs/stats.json").read_text())["indexes"]
+    assert (indexes["built"], indexes["loaded"]) == (0, 1000)
 
 
 def test_a_second_epoch_comes_from_the_cache_kept_across_mounts(through_relay, watched, medium, equal):
@@ -124,8 +137,10 @@ print(*digests, sep="\\n")
 
 
 def indexed_but_not_cached(made, samples):
-    """Mounts so that all indexes are known, and of the data only what was listed last is cached."""
+    """Mounts so that all indexes are known, and the data of the first half is not cached."""
     trees.check_listing(made.point / "train/0", len(samples))
+    # More than the cache holds, so that whatever was used before it has gone.
+    trees.check_rank(made.point / "train/0", samples, first=len(samples) // 2)
     made.unmount()
     made.start()
 
@@ -134,7 +149,7 @@ def indexed_but_not_cached(made, samples):
 def test_thousands_of_reads_wait_and_all_are_answered(through_relay, watched, store):
     dataset = store.dataset("waiting", lambda made: made.add_split("train", [125] * 16, 20_000))
     samples = dataset.rank("train")
-    made = through_relay("waiting", "--cache-size", "8MiB")
+    made = through_relay("waiting", "--cache-size", "16MiB")
     indexed_but_not_cached(made, samples)
     watched.hold("GET .*[.]tar")
     count = len(samples)
@@ -159,7 +174,7 @@ def test_thousands_of_reads_wait_and_all_are_answered(through_relay, watched, st
 @pytest.fixture
 def held(through_relay, watched, medium):
     """A mount for which shard 5 is held back; and a field in it, with the sample it belongs to."""
-    made = through_relay("medium", "--cache-size", "8MiB")
+    made = through_relay("medium", "--cache-size", "16MiB")
     samples = medium.rank("train")
     indexed_but_not_cached(made, samples)
     watched.hold("GET .*train-000005[.]tar")
@@ -230,9 +245,9 @@ def folder_bytes(folder):
 
 
 def test_the_cache_keeps_within_its_budget(mount, store, medium, tmp_path):
-    budget = 8 << 20
+    budget = 16 << 20
     made = mount(
-        "s3://medium", *store.options(), "--cache-size", "8MiB", environment=store.environment()
+        "s3://medium", *store.options(), "--cache-size", "16MiB", environment=store.environment()
     )
     largest, stop = 0, threading.Event()
 
