@@ -28,17 +28,19 @@ die() {
 
 # quietly WHAT COMMAND...: runs it, shows its output only if it fails.
 quietly() {
-  local what=$1 log status=0 begin=$SECONDS
+  local what=$1 log output status=0 begin=$SECONDS
   shift
+  # A file without a name: Ctrl-C leaves nothing.
   log=$(mktemp)
+  exec {output}<>"$log"
+  rm -f "$log"
   note "$what ..."
-  "$@" >"$log" 2>&1 </dev/null || status=$?
+  "$@" >&"$output" 2>&1 </dev/null || status=$?
   if [ $status -ne 0 ]; then
-    tail -n 40 "$log" >&2
-    rm -f "$log"
+    tail -n 40 "/proc/$BASHPID/fd/$output" >&2
     die "$what failed; the command was: $*"
   fi
-  rm -f "$log"
+  exec {output}>&-
   note "$what: done in $((SECONDS - begin)) s"
 }
 
@@ -81,7 +83,8 @@ need_packages() {
 need_venv() {
   local wanted=$root/scripts/requirements.txt stamp=$venv/requirements.installed
   [ -x "$python" ] && cmp -s "$wanted" "$stamp" && return
-  if [ ! -x "$python" ]; then
+  # Without pip it was interrupted while it was made.
+  if ! "$python" -m pip --version >/dev/null 2>&1; then
     quietly "making a Python environment in .venv" python3 -m venv --clear "$venv"
   fi
   quietly "installing the Python packages (rclone, webdataset, scikit-learn, ...) in .venv" \
@@ -108,9 +111,16 @@ need_fuse() {
     "sudo chmod 666 /dev/fuse, or be in its group ($(stat -c %G /dev/fuse))"
 }
 
-# build_release: sets $binary to the release binary, built as it is shipped.
+# build_release: sets $binary to the release binary, built as it is shipped, or to the one that
+# WDSFS_TEST_BINARY names.
 build_release() {
   binary=$root/.build/release/wdsfs
+  if [ -n "${WDSFS_TEST_BINARY:-}" ]; then
+    binary=$WDSFS_TEST_BINARY
+    [ -x "$binary" ] || die "WDSFS_TEST_BINARY: $binary is no program that can be run"
+    note "using $binary, as WDSFS_TEST_BINARY says"
+    return
+  fi
   local build=(swift build --package-path "$root" -c release --static-swift-stdlib --product wdsfs)
   if [ -t 2 ]; then
     # Swift's own progress line tells more than ours could.

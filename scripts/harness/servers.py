@@ -107,7 +107,8 @@ class Server:
 class RcloneS3(Server):
     """`rclone serve s3`: the folders of ROOT are buckets, and every signature is checked.
 
-    It takes the MD5 of each object at its first listing, answers ranges with status 200 and a
+    An access key needs three characters or more: with fewer it starts, and knows nobody by it
+    (InvalidAccessKeyId). It takes the MD5 of each object at its first listing, answers ranges with status 200 and a
     Content-Range, and ignores If-Match.
     """
 
