@@ -91,6 +91,20 @@ def test_an_epoch_costs_its_bytes_about_once(through_relay, watched, medium, equ
     assert sum(request.bytes for request in watched.data_requests()) <= 1.05 * total
 
 
+@pytest.mark.parametrize("place", ["disk", "memory"])
+def test_an_epoch_in_order_costs_its_bytes_once_through_a_small_cache(
+    through_relay, watched, medium, tmp_path, place
+):
+    # What is fetched ahead goes neither for what was passed, nor instead of what is being read.
+    total = sum(
+        os.path.getsize(f"{medium.folder}/train/{name}") for name in medium.splits["train"]
+    )
+    cache = "memory" if place == "memory" else tmp_path / "cache"
+    made = through_relay("medium", "--cache-size", "16MiB", cache_dir=cache)
+    trees.check_rank(made.point / "train/0", medium.rank("train"))
+    assert sum(request.bytes for request in watched.data_requests()) <= 1.05 * total
+
+
 def test_one_rank_costs_its_own_shards_alone(through_relay, watched, medium):
     made = through_relay("medium", "--world-size", 4)
     trees.check_rank(made.point / "train/2", medium.rank("train", 2, 4))
