@@ -45,6 +45,7 @@ struct FetchPlan {
   private struct Queue {
     var oldest = Slot.none
     var newest = Slot.none
+    var count = 0
   }
 
   private var slots: [Slot] = []
@@ -173,6 +174,10 @@ struct FetchPlan {
   ) -> Bool {
     let maxUnsettledCount = isAhead ? maxSlotCount - maxSlotCount / 4 : maxSlotCount
     guard unsettledCount + run.count <= maxUnsettledCount else { return false }
+    // What lies ahead never takes all the room: the chunk that is being read would be pushed out.
+    if isAhead && sparingAhead {
+      guard ahead.count + run.count <= maxUnsettledCount else { return false }
+    }
     while slotCount + run.count > maxSlotCount {
       guard evictOne(sparingAhead: sparingAhead) else { return false }
     }
@@ -396,6 +401,7 @@ struct FetchPlan {
       slots[number].newer = Slot.none
       if queue.newest != Slot.none { slots[queue.newest].newer = number }
       queue.newest = number
+      queue.count += 1
       if queue.oldest == Slot.none { queue.oldest = number }
     }
   }
@@ -404,6 +410,7 @@ struct FetchPlan {
     update(slots[number].isAhead) { queue, slots in
       let older = slots[number].older
       let newer = slots[number].newer
+      queue.count -= 1
       if older != Slot.none { slots[older].newer = newer } else { queue.oldest = newer }
       if newer != Slot.none { slots[newer].older = older } else { queue.newest = older }
     }

@@ -270,6 +270,8 @@ extension ShardReader {
     let isComplete = filling.filledBytes == filling.lengthBytes
     let (waiters, isKept) = fetches.withLock { fetches in
       let waiters = fetches.plan.filled(filling.slot, to: filling.filledBytes)
+      // What a waiter is told of stays until it has asked for it.
+      if !waiters.isEmpty { _ = fetches.plan.hold(filling.slot) }
       guard isComplete, !fetches.plan.isClean(filling.slot) else { return (waiters, false) }
       fetches.statistics.chunksFetched += 1
       guard disk != nil else {
@@ -281,6 +283,7 @@ extension ShardReader {
       return (waiters, true)
     }
     for waiter in waiters { waiter.cacheAnswered(nil) }
+    if !waiters.isEmpty { release(filling.slot) }
     if filling.chunk.plane == .stored { offerToIndex(filling.chunk) }
     if isKept {
       keep(filling)

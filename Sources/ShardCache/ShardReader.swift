@@ -226,9 +226,14 @@ package final class ShardReader: Sendable {
   }
 
   private func release(_ lease: Lease) {
+    release(lease.firstSlot, lease.secondSlot)
+  }
+
+  /// Gives one hold or two back; a slot below 0 is none.
+  func release(_ first: Int, _ second: Int = -1) {
     let (hasRoomWaiters, isAheadFree) = fetches.withLock { fetches in
-      fetches.plan.release(lease.firstSlot)
-      if lease.secondSlot >= 0 { fetches.plan.release(lease.secondSlot) }
+      fetches.plan.release(first)
+      if second >= 0 { fetches.plan.release(second) }
       return (!fetches.roomWaiters.isEmpty, fetches.isAheadFree)
     }
     if hasRoomWaiters { roomWasMade() }
