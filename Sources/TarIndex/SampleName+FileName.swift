@@ -17,20 +17,22 @@ extension SampleName {
   ///   - head: The first bytes.
   ///   - tail: The bytes after those.
   ///   - scratch: Takes the name; at least `maxFileNameBytes`.
+  ///   - maxBytes: The longest name; less than a file name may have where something is to follow.
   /// - Returns: The name's length.
   package static func writeFileName(
     _ head: UnsafeRawBufferPointer,
     _ tail: UnsafeRawBufferPointer,
-    into scratch: UnsafeMutableRawBufferPointer
+    into scratch: UnsafeMutableRawBufferPointer,
+    maxBytes: Int = maxFileNameBytes
   ) -> Int {
     precondition(scratch.count >= maxFileNameBytes, "scratch of \(scratch.count) bytes")
     let (count, overflow) = head.count.addingReportingOverflow(tail.count)
-    if !overflow, count <= maxFileNameBytes {
+    if !overflow, count <= maxBytes {
       UnsafeMutableRawBufferPointer(rebasing: scratch[..<head.count]).copyMemory(from: head)
       UnsafeMutableRawBufferPointer(rebasing: scratch[head.count..<count]).copyMemory(from: tail)
       if isPlain(UnsafeRawBufferPointer(rebasing: scratch[..<count])) { return count }
     }
-    var writer = EscapeWriter(scratch: scratch)
+    var writer = EscapeWriter(scratch: scratch, maxBytes: maxBytes)
     let isDots =
       (1...2).contains(count) && head.allSatisfy { $0 == UInt8(ascii: ".") }
       && tail.allSatisfy { $0 == UInt8(ascii: ".") }
@@ -70,9 +72,36 @@ extension SampleName {
   }
 
   /// Whether a file name has the form of one that shows a digest.
-  static func isDigestName(_ fileName: UnsafeRawBufferPointer) -> Bool {
+  package static func isDigestName(_ fileName: UnsafeRawBufferPointer) -> Bool {
     fileName.count == digestNameBytes
       && UnsafeRawBufferPointer(rebasing: fileName[..<9]).equals(digestMark)
+  }
+
+  /// Takes a file name that shows no digest back to the bytes that it stands for.
+  ///
+  /// The mapping is one-to-one: a spelling that `writeFileName` does not make stands for nothing.
+  ///
+  /// - Parameters:
+  ///   - fileName: As found.
+  ///   - scratch: Takes the bytes; at least `maxFileNameBytes`.
+  /// - Returns: Their count; nil where no bytes are written so.
+  package static func readFileName(
+    _ fileName: UnsafeRawBufferPointer,
+    into scratch: UnsafeMutableRawBufferPointer
+  ) -> Int? {
+    if isPlain(fileName) {
+      scratch.copyMemory(from: fileName)
+      return fileName.count
+    }
+    guard fileName.starts(with: "%%".utf8), let count = unescape(fileName, into: scratch) else {
+      return nil
+    }
+    return withUnsafeTemporaryAllocation(byteCount: maxFileNameBytes, alignment: 1) { again in
+      let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+      let name = UnsafeRawBufferPointer(rebasing: scratch[..<count])
+      let written = writeFileName(nothing, name, into: again)
+      return UnsafeRawBufferPointer(rebasing: again[..<written]).equals(fileName) ? count : nil
+    }
   }
 
   /// Takes an escaped file name back to the bytes that it stands for.
@@ -81,7 +110,7 @@ extension SampleName {
   ///   - fileName: Begins with `%%`, and has at most `maxFileNameBytes`.
   ///   - scratch: Takes the bytes; at least `maxFileNameBytes`.
   /// - Returns: Their count; nil where no bytes are written so.
-  static func unescape(
+  private static func unescape(
     _ fileName: UnsafeRawBufferPointer,
     into scratch: UnsafeMutableRawBufferPointer
   ) -> Int? {
@@ -116,10 +145,12 @@ extension SampleName {
 /// Writes `%%` and a name with its special bytes as `%HH`, as long as that fits a file name.
 private struct EscapeWriter {
   let scratch: UnsafeMutableRawBufferPointer
+  let maxBytes: Int
   private(set) var count = 2
 
-  init(scratch: UnsafeMutableRawBufferPointer) {
+  init(scratch: UnsafeMutableRawBufferPointer, maxBytes: Int) {
     self.scratch = scratch
+    self.maxBytes = maxBytes
     scratch[0] = UInt8(ascii: "%")
     scratch[1] = UInt8(ascii: "%")
   }
@@ -130,7 +161,7 @@ private struct EscapeWriter {
         byte == 0 || byte == UInt8(ascii: "%") || byte == UInt8(ascii: "/")
         || (escapesDots && byte == UInt8(ascii: "."))
       let width = isSpecial ? 3 : 1
-      guard count + width <= SampleName.maxFileNameBytes else { return false }
+      guard count + width <= maxBytes else { return false }
       if isSpecial {
         scratch[count] = UInt8(ascii: "%")
         scratch[count + 1] = SampleName.hexDigit(byte >> 4, from: UInt8(ascii: "A"))

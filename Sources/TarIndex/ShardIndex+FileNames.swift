@@ -39,22 +39,13 @@ extension ShardIndex {
   package func ordinal(named fileName: UnsafeRawBufferPointer, inSample sampleNumber: Int) -> Int? {
     guard (1...SampleName.maxFileNameBytes).contains(fileName.count) else { return nil }
     if SampleName.isPlain(fileName) { return ordinal(of: fileName, inSample: sampleNumber) }
-    guard fileName.starts(with: "%%".utf8) else { return nil }
     if SampleName.isDigestName(fileName) {
       return ordinal(ofDigestName: fileName, inSample: sampleNumber)
     }
     let maxBytes = SampleName.maxFileNameBytes
-    return withUnsafeTemporaryAllocation(byteCount: maxBytes * 2, alignment: 1) { scratch in
-      let plain = UnsafeMutableRawBufferPointer(rebasing: scratch[..<maxBytes])
-      let again = UnsafeMutableRawBufferPointer(rebasing: scratch[maxBytes...])
-      guard let count = SampleName.unescape(fileName, into: plain) else { return nil }
-      let name = UnsafeRawBufferPointer(rebasing: plain[..<count])
-      // The mapping is one-to-one: what would be written otherwise is no name of anything.
-      let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-      let written = SampleName.writeFileName(nothing, name, into: again)
-      guard UnsafeRawBufferPointer(rebasing: again[..<written]).equals(fileName) else {
-        return nil
-      }
+    return withUnsafeTemporaryAllocation(byteCount: maxBytes, alignment: 1) { scratch in
+      guard let count = SampleName.readFileName(fileName, into: scratch) else { return nil }
+      let name = UnsafeRawBufferPointer(rebasing: scratch[..<count])
       return ordinal(of: name, inSample: sampleNumber)
     }
   }
