@@ -98,6 +98,7 @@ let package = Package(
       swiftSettings: settings
     ),
     tests(of: "SampleOrder"),
+    tests(of: "SampleTree", ["Remote", "ShardCache", "SampleOrder", "TarIndex", logging]),
     tests(of: "WDSFS", ["Remote", arguments, logging]),
   ]
 )

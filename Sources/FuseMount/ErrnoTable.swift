@@ -1,11 +1,11 @@
 import Glibc
 import Remote
-import SampleTree
+package import SampleTree
 import ShardCache
 
 /// The one place where an errno is chosen.
-enum ErrnoTable {
-  static func errno(for error: TreeError) -> Int32 {
+package enum ErrnoTable {
+  package static func errno(for error: TreeError) -> Int32 {
     switch error {
     case .noSuchEntry: ENOENT
     case .notADirectory: ENOTDIR
@@ -15,7 +15,7 @@ enum ErrnoTable {
     case .nameTooLong: ENAMETOOLONG
     case .sparseField: EOPNOTSUPP
     // Not E2BIG or the like: for a reader the sample is there and cannot be read.
-    case .tooManyFields: EIO
+    case .tooManyFields, .tooManyPasses: EIO
     case .cache(_, let error): errno(for: error)
     }
   }
@@ -34,17 +34,39 @@ enum ErrnoTable {
     case .objectChanged: ESTALE
     case .refused, .credentials: EACCES
     case .unreachable, .exhausted, .rangesUnsupported, .badReply, .invalid, .cancelled: EIO
-    // What the local system says is true of its file, not of ours: only a missing one stays one.
-    case .file(_, let status): status == ENOENT ? ENOENT : EIO
+    // Of what the local system says, only this much is true of our file as well: a shortage of
+    // descriptors or memory is never a reader's.
+    case .file(_, let status):
+      switch status {
+      case ENOENT, ENOTDIR: ENOENT
+      case EACCES, EPERM: EACCES
+      case ESTALE: ESTALE
+      default: EIO
+      }
     }
   }
 
-  /// Whether an answer is worth a line at level error: what a name that is not there is not.
-  static func isFailure(_ error: TreeError) -> Bool {
+  /// Whether an answer is worth a line at level error: what a name that is not there is not, nor
+  /// what is cut off by the mount's own end.
+  package static func isFailure(_ error: TreeError) -> Bool {
     switch error {
-    case .sparseField, .tooManyFields, .cache: true
+    case .sparseField, .tooManyFields, .tooManyPasses: true
+    case .cache(_, .closed): false
+    case .cache: true
     case .noSuchEntry, .notADirectory, .isADirectory, .noSuchAttribute, .readOnly, .nameTooLong:
       false
+    }
+  }
+
+  /// The errno as messages show it.
+  package static func name(of status: Int32) -> String {
+    switch status {
+    case ENOENT: "ENOENT"
+    case EACCES: "EACCES"
+    case ESTALE: "ESTALE"
+    case EIO: "EIO"
+    case EOPNOTSUPP: "EOPNOTSUPP"
+    default: errorText(status)
     }
   }
 }

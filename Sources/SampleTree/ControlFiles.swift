@@ -41,6 +41,9 @@ package final class ControlFiles: Sendable {
     self.files = files
   }
 
+  /// How many states the kernel may still ask for.
+  package var snapshotCount: Int { snapshots.withLock { $0.byNumber.count } }
+
   func lookUp(_ name: UnsafeRawBufferPointer, seconds: Int64) -> Attributes? {
     guard let file = files.first(where: { $0.name.utf8.elementsEqual(name) }) else { return nil }
     let bytes = file.contents()

@@ -31,22 +31,26 @@ extension MountTree {
     _ emit: (ListingEntry) -> Bool
   ) throws(Obstacle) {
     let node = try node(inode)
-    // Also tells what is a directory before anything is listed.
-    let own = try attributes(of: inode)
-    guard own.isDirectory else { throw .failure(.notADirectory) }
     var cursor = ListingCursor(offset: offset)
-    for name in [".", ".."] {
-      guard cursor.add(Array(name.utf8), own, isLookedUp: false, emit) else { return }
+    if offset < ListingCursor.firstPosition {
+      // Also tells what is not there and what is no directory.
+      let own = try attributes(of: inode)
+      guard own.isDirectory else { throw .failure(.notADirectory) }
+      var above = own
+      above.inode = parent(of: node).inode
+      guard cursor.add([UInt8(ascii: ".")], own, isLookedUp: false, emit),
+        cursor.add(Array("..".utf8), above, isLookedUp: false, emit)
+      else { return }
     }
     switch node {
     case .root:
-      for split in dataset.splits.indices {
+      for split in dataset.splits.indices.dropFirst(cursor.position) {
         let name = dataset.splits[split].name
         guard cursor.add(name, directory(.split(split)), emit) else { return }
       }
     case .split(let split):
       let ranks = dataset.onlyRank.map { $0..<$0 + 1 } ?? 0..<dataset.worldSize
-      for rank in ranks {
+      for rank in ranks.dropFirst(cursor.position) {
         let rankNode = Node.rank(split: split, rank: rank)
         guard cursor.add(Array(String(rank).utf8), directory(rankNode), emit) else { return }
       }
@@ -57,9 +61,9 @@ extension MountTree {
     case .sample(let number, let position):
       try listFields(of: try pass(number), at: position, &cursor, emit)
     case .controls:
-      for file in controls.files {
+      for file in controls.files.dropFirst(cursor.position) {
         let attributes = Attributes(
-          inode: Node.controls.inode,
+          inode: Node.unseenInode,
           isDirectory: false,
           sizeBytes: 0,
           modifiedSeconds: mountedSeconds
@@ -68,14 +72,30 @@ extension MountTree {
         guard cursor.add(name, attributes, isLookedUp: false, emit) else { return }
       }
     case .shards:
-      for split in dataset.splits.indices {
+      for split in dataset.splits.indices.dropFirst(cursor.position) {
         let name = dataset.splits[split].name
         guard cursor.add(name, directory(.shardSplit(split)), emit) else { return }
       }
     case .shardSplit(let split):
-      cursor.skipToOffset()
-      listShards(of: split, from: cursor.position) { cursor.add($0, $1, emit) }
+      guard dataset.splits.indices.contains(split) else { throw .failure(.noSuchEntry) }
+      listShards(of: split, &cursor, emit)
     case .field, .snapshot, .shardFile: throw .failure(.notADirectory)
+    }
+  }
+
+  /// What `..` means; the root's own is the kernel's affair.
+  private func parent(of node: Node) -> Node {
+    switch node {
+    case .root, .split, .controls, .shards: return .root
+    case .rank(let split, _): return .split(split)
+    case .pass(let number):
+      guard let pass = passes[number] else { return .root }
+      return pass.isOfRank ? .split(pass.split) : .shardSplit(pass.split)
+    case .sample(let pass, _), .field(let pass, _, _):
+      return passes[pass]?.directory ?? .root
+    case .snapshot: return .controls
+    case .shardSplit: return .shards
+    case .shardFile(let split, _): return .shardSplit(split)
     }
   }
 
@@ -84,17 +104,16 @@ extension MountTree {
     _ cursor: inout ListingCursor,
     _ emit: (ListingEntry) -> Bool
   ) throws(Obstacle) {
-    cursor.skipToOffset()
-    var position = cursor.position
-    let first = position
-    while position < Node.maxPositions {
+    let first = cursor.position
+    for position in first..<max(first, Node.maxPositions) {
       let sample: Sample
       do throws(Obstacle) {
         sample = try locate(position, in: pass)
       } catch {
         if case .failure(.noSuchEntry) = error { return }
-        if case .pending = error { advanceListing(pass, to: position) }
-        if position > first, case .pending = error { return }
+        if case .pending = error { countAll(after: position, of: pass) }
+        // What was found is shown; who asks for what follows gets the rest, or the error.
+        if position > first { return }
         throw error
       }
       let seconds = modifiedSeconds(ofShard: sample.shard)
@@ -105,7 +124,6 @@ extension MountTree {
         return cursor.add(name, directory(node, modifiedSeconds: seconds), emit)
       }
       guard isTaken else { return }
-      position += 1
     }
   }
 
@@ -116,10 +134,7 @@ extension MountTree {
     _ emit: (ListingEntry) -> Bool
   ) throws(Obstacle) {
     let sample = try locate(position, in: pass)
-    let ordinals = sample.index.fieldOrdinals(ofSample: sample.number)
-    guard ordinals.count <= Node.maxFields else { throw tooManyFields(sample, pass, position) }
-    advance(pass, to: position)
-    cursor.skipToOffset()
+    let ordinals = try fieldOrdinals(of: sample, pass, position)
     for ordinal in ordinals.dropFirst(cursor.position) {
       let node = Node.field(
         pass: pass.number,
@@ -127,11 +142,9 @@ extension MountTree {
         field: ordinal - ordinals.lowerBound
       )
       let attributes = attributes(ofField: ordinal, inode: node.inode, sample)
-      let isTaken = withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
-        let count =
-          settings.listsBareNames
-          ? sample.index.writeBareName(ofField: ordinal, inSample: sample.number, into: buffer)
-          : sample.index.writeListedName(ofField: ordinal, inSample: sample.number, into: buffer)
+      let scratchBytes = SampleName.maxFileNameBytes
+      let isTaken = withUnsafeTemporaryAllocation(byteCount: scratchBytes, alignment: 1) { buffer in
+        let count = writeFileName(of: ordinal, sample, into: buffer)
         let name = UnsafeRawBufferPointer(rebasing: buffer[..<count])
         return cursor.add(name, attributes, emit)
       }
@@ -141,21 +154,20 @@ extension MountTree {
 }
 
 /// Counts the lines of a listing, and hands out those from its offset on.
-private struct ListingCursor {
+struct ListingCursor {
+  /// The offset of the first entry that is not `.` or `..`.
+  static let firstPosition: UInt64 = 2
+
   private let offset: UInt64
   private var next: UInt64 = 0
 
   init(offset: UInt64) {
     self.offset = offset
+    if offset >= Self.firstPosition { next = offset }
   }
 
   /// Where the next line stands among the entries that are not `.` or `..`.
-  var position: Int { Int(clamping: next) - 2 }
-
-  /// Passes over what an earlier part of the listing has shown.
-  mutating func skipToOffset() {
-    next = max(next, offset)
-  }
+  var position: Int { Int(clamping: next - min(next, Self.firstPosition)) }
 
   /// Hands out the next line, unless an earlier part has.
   ///

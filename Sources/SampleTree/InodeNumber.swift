@@ -110,15 +110,18 @@ package enum Node: Hashable, Sendable {
       case Top.shards: self = .shards
       default: return nil
       }
-    case .split: self = .split(split)
+    case .split where number == 0: self = .split(split)
     case .rank: self = .rank(split: split, rank: number)
-    case .pass: self = .pass(number)
+    case .pass where split == 0: self = .pass(number)
     case .snapshot: self = .snapshot(Int(inode & 0xFF_FFFF_FFFF))
-    case .shardSplit: self = .shardSplit(split)
+    case .shardSplit where number == 0: self = .shardSplit(split)
     case .shardFile: self = .shardFile(split: split, place: number)
-    case nil: return nil
+    case .split, .pass, .shardSplit, nil: return nil
     }
   }
+
+  /// What a listing shows for a file whose number only a lookup makes; no node's.
+  static let unseenInode: UInt64 = 0xFFFF_FFFF
 }
 
 /// What `stat` tells of a node.

@@ -18,7 +18,7 @@ extension MountTree {
     switch try node(inode) {
     case .sample, .field: [Name.key, Name.shard, Name.offset, Name.eTag]
     case .rank(let split, let rank):
-      try rankPass(split: split, rank: rank).length == nil
+      try length(of: rankPass(split: split, rank: rank)) == nil
         ? [Name.epoch] : [Name.samples, Name.epoch]
     default: []
     }
@@ -47,17 +47,14 @@ extension MountTree {
         offset: sample.index.span(ofSample: sample.number).lowerBound
       )
     case .field(let number, let position, let field):
-      let sample = try locate(position, in: try pass(number))
-      let ordinals = sample.index.fieldOrdinals(ofSample: sample.number)
-      guard field < ordinals.count else { throw .failure(.noSuchEntry) }
-      let member = sample.index.member(ordinals.lowerBound + field)
-      return try value(name, of: sample, offset: member.dataOffset)
+      let (sample, ordinal) = try self.field(field, at: position, in: try pass(number))
+      return try value(name, of: sample, offset: sample.index.member(ordinal).dataOffset)
     case .rank(let split, let rank):
       let pass = try rankPass(split: split, rank: rank)
       switch name {
       case Name.epoch: return Array("0".utf8)
       case Name.samples:
-        guard let length = pass.length else { throw .failure(.noSuchAttribute) }
+        guard let length = length(of: pass) else { throw .failure(.noSuchAttribute) }
         return Array(String(length).utf8)
       default: throw .failure(.noSuchAttribute)
       }
@@ -80,9 +77,15 @@ extension MountTree {
     }
   }
 
-  /// The shards' bytes together, for `df`.
-  package var totalBytes: Int64 {
-    cache.shards.reduce(0) { $0.addingReportingOverflow($1.sizeBytes).partialValue }
+  /// How many samples a rank has, where the indexes of all its shards are known.
+  private func length(of pass: Pass) -> Int? {
+    if let length = pass.length { return length }
+    let shards = dataset.splits[pass.split].shards
+    for place in pass.uncountedPlaces(from: 0, limit: shards.count) {
+      guard let index = cache.index(ofShard: shards[place]), index.isComplete else { return nil }
+      pass.learn(sampleCount: index.sampleCount, isExact: true, ofPlace: place)
+    }
+    return pass.length
   }
 
   static func now() -> Int64 { Int64(time(nil)) }

@@ -12,32 +12,44 @@ extension MountTree {
   /// What is worked out at once reaches this far into the window before it is worked out again.
   private static let settledPart: Int64 = 8
 
-  /// A reader is at a position of a pass.
-  func advance(_ pass: Pass, to position: Int) {
-    let window = pass.progress.withLock { progress in
-      progress.window(at: position, firstBytes: Self.firstBytes, maxBytes: Int64.max)
-    }
-    guard let window, window > 0 else { return }
-    plan(pass, from: position, window, pass.progress, stream: pass.number * 2)
-  }
-
-  /// A listing waits at a position of a pass: it goes through all that follows.
-  func advanceListing(_ pass: Pass, to position: Int) {
-    let isSettled = pass.listing.withLock { $0.settled.contains(position) }
-    guard !isSettled else { return }
-    plan(pass, from: position, Int64.max, pass.listing, stream: pass.number * 2 + 1)
-  }
-
   /// What is fetched ahead of a reader that has read its second sample.
   private static let firstBytes: Int64 = 16 << 20
 
-  private func plan(
-    _ pass: Pass,
-    from position: Int,
-    _ window: Int64,
-    _ progress: borrowing Mutex<Pass.Progress>,
-    stream: Int
-  ) {
+  /// A window in samples has no limit in bytes before their size is looked at.
+  private static let maxWindowBytes: Int64 = 1 << 50
+
+  /// A reader is at a position of a pass.
+  ///
+  /// Only reads count: a walk that looks at names and sizes fetches nothing.
+  func advance(_ pass: Pass, to position: Int, at sample: Sample) {
+    let maxBytes =
+      if case .bytes(let bytes) = settings.readAhead { bytes } else { Self.maxWindowBytes }
+    let step = pass.progress.withLock { progress in
+      progress.step(to: position, firstBytes: Self.firstBytes, maxBytes: maxBytes)
+    }
+    switch step {
+    case .nothing: break
+    case .stop: cache.readAhead([], ofStream: pass.number)
+    case .fetchAhead(let window):
+      let bytes = min(window, bytesAhead(of: sample))
+      if bytes > 0 { plan(pass, from: position, bytes) }
+    }
+  }
+
+  /// How many bytes the user's window has, if all samples are as large as those of this shard.
+  private func bytesAhead(of sample: Sample) -> Int64 {
+    guard case .samples(let count) = settings.readAhead else { return Self.maxWindowBytes }
+    let (bytes, isOver) = meanBytes(of: sample.index).multipliedReportingOverflow(by: Int64(count))
+    return isOver ? Self.maxWindowBytes : bytes
+  }
+
+  private func meanBytes(of index: ShardIndex) -> Int64 {
+    guard index.sampleCount > 0 else { return 1 }
+    let end = index.span(ofSample: index.sampleCount - 1).upperBound
+    return max(1, end / Int64(index.sampleCount))
+  }
+
+  private func plan(_ pass: Pass, from position: Int, _ window: Int64) {
     var pieces: [ShardReader.Upcoming] = []
     let settledCount: Int
     if case .shard(_, _, let shard) = pass.kind {
@@ -48,8 +60,8 @@ extension MountTree {
     } else {
       return
     }
-    progress.withLock { $0.settle(position..<position + max(1, settledCount)) }
-    cache.readAhead(pieces, ofStream: stream)
+    pass.progress.withLock { $0.settle(position..<position + max(1, settledCount)) }
+    cache.readAhead(pieces, ofStream: pass.number)
   }
 
   private func planShard(
@@ -73,8 +85,7 @@ extension MountTree {
     _ window: Int64,
     _ pieces: inout [ShardReader.Upcoming]
   ) -> Int {
-    let windowBytes = min(window, maxWindowBytes(order, shards, position))
-    let laneBytes = max(1, windowBytes / Int64(order.laneCount))
+    let laneBytes = max(1, window / Int64(order.laneCount))
     var lanes: [[ShardReader.Upcoming]] = []
     var sampleBytes = Int64.max
     for lane in 0..<order.laneCount {
@@ -82,16 +93,20 @@ extension MountTree {
       var own: [ShardReader.Upcoming] = []
       order.forEachUpcomingSlice(lane: lane, from: position) { slice in
         let shard = shards[slice.shard]
-        guard let range = bytes(of: slice, inShard: shard, &sampleBytes) else {
+        switch bytes(of: slice, inShard: shard, &sampleBytes) {
+        case .range(let range):
+          var start = range.lowerBound
+          while start < range.upperBound, rest > 0 {
+            let end = min(range.upperBound, start + min(rest, Self.pieceBytes))
+            own.append(ShardReader.Upcoming(shard: shard, range: start..<end))
+            rest -= end - start
+            start = end
+          }
+        case .whole(let bytes):
           own.append(ShardReader.Upcoming(shard: shard, range: nil))
-          return false
-        }
-        var start = range.lowerBound
-        while start < range.upperBound, rest > 0 {
-          let end = min(range.upperBound, start + min(rest, Self.pieceBytes))
-          own.append(ShardReader.Upcoming(shard: shard, range: start..<end))
-          rest -= end - start
-          start = end
+          rest -= bytes
+        case .loaded(let bytes):
+          rest -= bytes
         }
         return rest > 0
       }
@@ -109,60 +124,67 @@ extension MountTree {
     return Int(clamping: max(1, settled))
   }
 
-  /// The bytes that a slice has left; nil where only the whole shard can tell.
+  /// What there is to fetch of a slice.
+  private enum SliceBytes {
+    /// Of the stored plane.
+    case range(Range<Int64>)
+
+    /// The shard can only be read whole; so many bytes, or at least as many.
+    case whole(Int64)
+
+    /// The shard has been read whole; so many bytes of it are left to read.
+    case loaded(Int64)
+  }
+
   private func bytes(
     of slice: ShardSlice,
     inShard shard: Int,
     _ sampleBytes: inout Int64
-  ) -> Range<Int64>? {
+  ) -> SliceBytes {
     let size = cache.shards[shard].sizeBytes
     guard let (index, plane) = cache.indexAndPlane(ofShard: shard), index.sampleCount > 0 else {
-      return cache.isLikelyPlain(shard) ? 0..<size : nil
+      return cache.isLikelyPlain(shard) ? .range(0..<size) : .whole(size)
     }
-    guard plane == .stored else { return nil }
+    sampleBytes = min(sampleBytes, meanBytes(of: index))
     let first = slice.isPermuted ? slice.lowerBound : slice.next
     let last = min(slice.upperBound ?? index.sampleCount, index.sampleCount) - 1
-    sampleBytes = min(
-      sampleBytes,
-      max(1, index.span(ofSample: index.sampleCount - 1).upperBound / Int64(index.sampleCount))
-    )
-    guard index.isComplete else {
-      let start = first < index.sampleCount ? index.span(ofSample: first).lowerBound : 0
-      return start..<max(start, size)
-    }
-    guard first <= last else { return 0..<0 }
-    let start = index.span(ofSample: first).lowerBound
-    return start..<max(start, min(size, index.span(ofSample: last).upperBound))
+    let end = index.isComplete ? index.span(ofSample: max(0, last)).upperBound : size
+    let start = first < index.sampleCount ? index.span(ofSample: first).lowerBound : end
+    if plane == .inflated { return .loaded(max(0, end - start)) }
+    return .range(start..<max(start, min(size, end)))
   }
 
-  private func maxWindowBytes(_ order: RankOrder, _ shards: [Int], _ position: Int) -> Int64 {
-    switch settings.readAhead {
-    case .bytes(let bytes): return max(Self.pieceBytes, bytes)
-    case .samples(let count):
-      var sampleBytes: Int64 = 1 << 20
-      order.forEachUpcomingSlice(lane: 0, from: position) { slice in
-        if let index = cache.index(ofShard: shards[slice.shard]), index.sampleCount > 0 {
-          let bytes = index.span(ofSample: index.sampleCount - 1).upperBound
-          sampleBytes = max(1, bytes / Int64(index.sampleCount))
-        }
-        return false
-      }
-      let (bytes, isOver) = sampleBytes.multipliedReportingOverflow(by: Int64(count))
-      return isOver ? Int64.max / 2 : max(1, bytes)
-    }
-  }
-
-  /// A raw shard is read at an offset: what comes next is likely to be wanted too.
-  func advanceShardFile(_ shard: Int, to offset: Int64) {
-    let size = cache.shards[shard].sizeBytes
-    let step = Self.pieceBytes
+  /// A raw shard is read at an offset: what comes next is wanted too by whoever goes forward.
+  func advanceShardFile(_ shard: Int, to offset: Int64, count: Int) {
+    guard rawReads.withLock({ $0.isForward(shard, offset, count) }) else { return }
     // Once a piece, so that a sequential reader pays for it once in 32 reads.
-    guard offset % step < 1 << 20, offset > 0 else { return }
+    guard offset % Self.pieceBytes < Int64(count), offset > 0 else { return }
+    let size = cache.shards[shard].sizeBytes
     let start = min(size, offset)
-    let end = min(size, offset + 8 * step)
-    let pieces = stride(from: start, to: end, by: Int64.Stride(step)).map { piece in
-      ShardReader.Upcoming(shard: shard, range: piece..<min(end, piece + step))
+    let end = start + min(size - start, 8 * Self.pieceBytes)
+    let pieces = stride(from: start, to: end, by: Int64.Stride(Self.pieceBytes)).map { piece in
+      ShardReader.Upcoming(shard: shard, range: piece..<min(end, piece + Self.pieceBytes))
     }
     cache.readAhead(pieces, ofStream: -1 - shard)
+  }
+}
+
+/// Where the last reads of raw shards ended, to tell who goes forward from who jumps about.
+struct RawReads {
+  private var ends: [Int: Int64] = [:]
+
+  /// Beyond this many, the old ones are forgotten; a reader that goes on is soon known again.
+  private static let maxCount = 256
+
+  /// The kernel's read-ahead may overtake a read by this much.
+  private static let nearBytes: Int64 = 2 << 20
+
+  mutating func isForward(_ shard: Int, _ offset: Int64, _ count: Int) -> Bool {
+    let end = ends[shard]
+    if end == nil, ends.count >= Self.maxCount { ends.removeAll(keepingCapacity: true) }
+    let (next, isOver) = offset.addingReportingOverflow(Int64(count))
+    ends[shard] = isOver ? Int64.max : next
+    guard let end else { return false }
+    return abs(offset - end) <= Self.nearBytes
   }
 }

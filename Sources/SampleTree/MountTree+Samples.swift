@@ -1,6 +1,7 @@
 import Remote
 import SampleOrder
 import ShardCache
+import Synchronization
 import TarIndex
 
 /// Where the sample at a position lies.
@@ -23,7 +24,9 @@ extension MountTree {
     let pass = passes.pass(.rank(split: split, rank: rank, epoch: 0)) {
       freshOrder(split: split, epoch: 0)?.rank(rank)
     }
-    guard let pass else { throw .failure(.noSuchEntry) }
+    guard let pass else {
+      throw .failure(.tooManyPasses(path: path(of: .rank(split: split, rank: rank))))
+    }
     return pass
   }
 
@@ -41,15 +44,25 @@ extension MountTree {
       return try sample(position, ofShard: shard, pass, position)
     }
     let shards = dataset.splits[pass.split].shards
+    var question: Place?
     while true {
-      switch pass.place(at: position) {
+      let place = pass.place(at: position)
+      switch place {
       case nil, .end: throw .failure(.noSuchEntry)
       case .sample(let place, let number):
         return try sample(number, ofShard: shards[place], pass, position)
-      case .unknown(let place, let number):
-        let shard = shards[place]
-        guard try learn(shard, atPlace: place, hasMoreThan: number, pass, position) else {
-          throw .pending(.sample(number: number, shard: shard))
+      case .unknown(let shardPlace, let number):
+        precondition(
+          place != question,
+          "what was learned does not answer \(String(describing: place))"
+        )
+        question = place
+        let shard = shards[shardPlace]
+        guard try learn(shard, atPlace: shardPlace, hasMoreThan: number, pass, position) else {
+          let shardCount = pass.shardsToCount(before: position)
+          count(shardCount, after: position, of: pass)
+          // Whoever goes beyond the shard wants all of it counted, not sample after sample.
+          throw .pending(.sample(number: shardCount > 1 ? Int.max : number, shard: shard))
         }
       }
     }
@@ -65,20 +78,20 @@ extension MountTree {
     _ pass: Pass,
     _ position: Int
   ) throws(Obstacle) -> Bool {
-    if let failure = cache.lastingFailure(ofShard: shard) {
-      guard settings.skipsUnreadable else { throw cacheFailure(failure, pass, position) }
-      return pass.learn(sampleCount: 0, isExact: true, ofPlace: place)
+    let index = cache.index(ofShard: shard)
+    if let index, index.isComplete || number < index.sampleCount {
+      pass.learn(sampleCount: index.sampleCount, isExact: index.isComplete, ofPlace: place)
+      return true
     }
-    guard let index = cache.index(ofShard: shard) else { return false }
-    let isAnswer = index.isComplete || number < index.sampleCount
-    guard isAnswer else { return false }
-    let isNew = pass.learn(
-      sampleCount: index.sampleCount,
-      isExact: index.isComplete,
-      ofPlace: place
-    )
-    precondition(isNew, "the count of shard \(shard) answers nothing at position \(position)")
-    return true
+    let failure = cache.lastingFailure(ofShard: shard)
+    if let failure, settings.skipsUnreadable { skip(shard, for: failure) }
+    if skippedShards.withLock({ $0.contains(shard) }) {
+      // What was met of it may have been handed out, and keeps its positions.
+      pass.learn(sampleCount: index?.sampleCount ?? 0, isExact: true, ofPlace: place)
+      return true
+    }
+    if let failure { throw cacheFailure(failure, pass, position) }
+    return false
   }
 
   private func sample(
@@ -125,8 +138,8 @@ extension MountTree {
     case .shardSplit(let split): return ".shards/\(name(split))"
     case .rank(let split, let rank): return "\(name(split))/\(rank)"
     case .shardFile(let split, let place):
-      let shard = dataset.splits[split].shards[place]
-      return ".shards/\(name(split))/\(PrintableName.text(shardName(ofShard: shard)))"
+      guard holds(split: split, place: place) else { return ".shards/\(name(split))/?" }
+      return ".shards/\(name(split))/\(PrintableName.text(shardName(ofPlace: place, in: split)))"
     case .pass(let number):
       guard let pass = passes[number] else { return "?" }
       switch pass.kind {
@@ -143,9 +156,25 @@ extension MountTree {
       }
       let ordinals = found.index.fieldOrdinals(ofSample: found.number)
       guard field < ordinals.count else { return sample + "/?" }
-      let name = found.index.withFieldName(ordinals.lowerBound + field) { Array($0) }
-      return sample + "/" + PrintableName.text(name)
+      return sample + "/" + PrintableName.text(fileName(of: ordinals.lowerBound + field, found))
     }
+  }
+
+  /// The name that listings show for a field.
+  private func fileName(of ordinal: Int, _ sample: Sample) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: SampleName.maxFileNameBytes) { name, count in
+      count = writeFileName(of: ordinal, sample, into: UnsafeMutableRawBufferPointer(name))
+    }
+  }
+
+  func writeFileName(
+    of ordinal: Int,
+    _ sample: Sample,
+    into buffer: UnsafeMutableRawBufferPointer
+  ) -> Int {
+    settings.listsBareNames
+      ? sample.index.writeBareName(ofField: ordinal, inSample: sample.number, into: buffer)
+      : sample.index.writeListedName(ofField: ordinal, inSample: sample.number, into: buffer)
   }
 
   static func positionName(_ position: Int) -> String {

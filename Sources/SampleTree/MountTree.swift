@@ -1,6 +1,8 @@
+package import Logging
 import Remote
 import SampleOrder
 package import ShardCache
+import Synchronization
 import TarIndex
 
 /// The mount's paths as nodes: lookups, attributes and reads.
@@ -12,29 +14,48 @@ package final class MountTree: Sendable {
   package let settings: TreeSettings
   package let controls: ControlFiles
   let cache: ShardReader
+  let logger: Logger
   let passes = PassTable()
+  let shardNames = Mutex<[Int: ShardNames]>([:])
+
+  /// Shards that are left out because they cannot be read.
+  let skippedShards = Mutex<Set<Int>>([])
+
+  /// Shards whose indexes are made ahead of whoever will ask for them.
+  let shardsBeingCounted = Mutex<Set<Int>>([])
+  let rawReads = Mutex(RawReads())
 
   /// When the mount was made, for what has no time of its own; seconds since 1970.
   let mountedSeconds: Int64
+
+  /// The shards' bytes together, for `df`.
+  package let totalBytes: Int64
 
   package init(
     dataset: MountedDataset,
     cache: ShardReader,
     settings: TreeSettings,
     controls: ControlFiles,
-    mountedSeconds: Int64
+    mountedSeconds: Int64,
+    logger: Logger
   ) {
     self.dataset = dataset
     self.cache = cache
     self.settings = settings
     self.controls = controls
     self.mountedSeconds = mountedSeconds
+    self.logger = logger
+    totalBytes = cache.shards.reduce(0) { sum, shard in
+      let (bytes, isOver) = sum.addingReportingOverflow(shard.sizeBytes)
+      return isOver ? Int64.max : bytes
+    }
   }
 
   /// Tells the waiter when what it wants has come, or why it will not.
   package func wait(for want: Want, _ waiter: any CacheWaiter) {
     switch want {
     case .sample(let number, let shard):
+      let waiter = settings.skipsUnreadable ? SkippingWaiter(self, shard, waiter) : waiter
       cache.wait(forSample: number, ofShard: shard, waiter)
     case .bytes(let range, let shard, let plane):
       cache.wait(forBytes: range, ofShard: shard, plane: plane, waiter)
@@ -71,7 +92,9 @@ package final class MountTree: Sendable {
     switch try node(parent) {
     case .root: return try lookUpInRoot(name)
     case .split(let split):
-      guard let rank = Self.number(name), dataset.shows(rank: rank) else { break }
+      guard dataset.splits.indices.contains(split), let rank = Self.number(name),
+        dataset.shows(rank: rank)
+      else { break }
       return directory(.rank(split: split, rank: rank))
     case .rank(let split, let rank):
       let pass = try rankPass(split: split, rank: rank)
@@ -85,7 +108,9 @@ package final class MountTree: Sendable {
     case .shards:
       guard let split = splitNumber(name) else { break }
       return directory(.shardSplit(split))
-    case .shardSplit(let split): return try lookUpShard(name, in: split)
+    case .shardSplit(let split):
+      guard dataset.splits.indices.contains(split) else { break }
+      return try lookUpShard(name, in: split)
     case .field, .snapshot, .shardFile: throw .failure(.notADirectory)
     }
     throw .failure(.noSuchEntry)
@@ -106,7 +131,6 @@ package final class MountTree: Sendable {
       throw .failure(.noSuchEntry)
     }
     let sample = try locate(position, in: pass)
-    advance(pass, to: position)
     return directory(
       .sample(pass: pass.number, position: position),
       modifiedSeconds: modifiedSeconds(ofShard: sample.shard)
@@ -122,8 +146,7 @@ package final class MountTree: Sendable {
     guard let ordinal = sample.index.ordinal(named: name, inSample: sample.number) else {
       throw .failure(.noSuchEntry)
     }
-    let first = sample.index.fieldOrdinals(ofSample: sample.number).lowerBound
-    guard ordinal - first < Node.maxFields else { throw tooManyFields(sample, pass, position) }
+    let first = try fieldOrdinals(of: sample, pass, position).lowerBound
     return attributes(
       ofField: ordinal,
       inode: Node.field(pass: pass.number, position: position, field: ordinal - first).inode,
@@ -144,8 +167,8 @@ package final class MountTree: Sendable {
       guard dataset.splits.indices.contains(split), dataset.shows(rank: rank) else { break }
       return directory(node)
     case .pass(let number):
-      _ = try pass(number)
-      return directory(node)
+      guard case .shard(_, _, let shard) = try pass(number).kind else { break }
+      return directory(node, modifiedSeconds: modifiedSeconds(ofShard: shard))
     case .sample(let number, let position):
       let sample = try locate(position, in: try pass(number))
       return directory(node, modifiedSeconds: modifiedSeconds(ofShard: sample.shard))
@@ -156,9 +179,15 @@ package final class MountTree: Sendable {
       guard let file = controls.attributes(of: number) else { break }
       return file
     case .shardFile(let split, let place):
+      guard holds(split: split, place: place) else { break }
       return shardFile(split: split, place: place)
     }
     throw .failure(.noSuchEntry)
+  }
+
+  func holds(split: Int, place: Int) -> Bool {
+    dataset.splits.indices.contains(split)
+      && dataset.splits[split].shards.indices.contains(place)
   }
 
   func directory(_ node: Node, modifiedSeconds: Int64? = nil) -> Attributes {
@@ -218,9 +247,10 @@ package final class MountTree: Sendable {
       let (sample, ordinal) = try self.field(field, at: position, in: pass)
       let member = sample.index.member(ordinal)
       guard !member.isSparse else {
-        throw .failure(.sparseField(path: path(of: node)))
+        let shard = cache.shards[sample.shard].key
+        throw .failure(.sparseField(path: path(of: node), shard: shard))
       }
-      advance(pass, to: position)
+      advance(pass, to: position, at: sample)
       return try read(
         Self.clip(offset, count, to: member.sizeBytes, from: member.dataOffset),
         ofShard: sample.shard,
@@ -228,8 +258,9 @@ package final class MountTree: Sendable {
         body
       )
     case .shardFile(let split, let place):
+      guard holds(split: split, place: place) else { throw .failure(.noSuchEntry) }
       let shard = dataset.splits[split].shards[place]
-      advanceShardFile(shard, to: offset)
+      advanceShardFile(shard, to: max(0, offset), count: count)
       let range = Self.clip(offset, count, to: cache.shards[shard].sizeBytes, from: 0)
       return try read(range, ofShard: shard, plane: .stored, body)
     case .snapshot(let number):
@@ -265,8 +296,8 @@ package final class MountTree: Sendable {
     from start: Int64
   ) -> Range<Int64> {
     let lower = min(max(0, offset), sizeBytes)
-    let upper = min(sizeBytes, lower + Int64(min(count, ShardReader.maxReadBytes)))
-    return start + lower..<start + upper
+    let length = min(sizeBytes - lower, Int64(max(0, min(count, ShardReader.maxReadBytes))))
+    return start + lower..<start + lower + length
   }
 
   // MARK: Nodes
@@ -285,20 +316,29 @@ package final class MountTree: Sendable {
     dataset.splits.firstIndex { $0.name.elementsEqual(name) }
   }
 
-  private func field(
+  func field(
     _ field: Int,
     at position: Int,
     in pass: Pass
   ) throws(Obstacle) -> (sample: Sample, ordinal: Int) {
     let sample = try locate(position, in: pass)
-    let ordinals = sample.index.fieldOrdinals(ofSample: sample.number)
+    let ordinals = try fieldOrdinals(of: sample, pass, position)
     guard field < ordinals.count else { throw .failure(.noSuchEntry) }
     return (sample, ordinals.lowerBound + field)
   }
 
-  func tooManyFields(_ sample: Sample, _ pass: Pass, _ position: Int) -> Obstacle {
-    let node = Node.sample(pass: pass.number, position: position)
-    let count = sample.index.fieldOrdinals(ofSample: sample.number).count
-    return .failure(.tooManyFields(path: path(of: node), count: count))
+  /// A sample's fields, all of which have numbers: one that would lack some is not shown at all.
+  func fieldOrdinals(
+    of sample: Sample,
+    _ pass: Pass,
+    _ position: Int
+  ) throws(Obstacle) -> Range<Int> {
+    let ordinals = sample.index.fieldOrdinals(ofSample: sample.number)
+    guard ordinals.count <= Node.maxFields else {
+      let path = path(of: .sample(pass: pass.number, position: position))
+      let shard = cache.shards[sample.shard].key
+      throw .failure(.tooManyFields(path: path, shard: shard, count: ordinals.count))
+    }
+    return ordinals
   }
 }

@@ -19,15 +19,11 @@ package struct MountedDataset: Sendable {
 
   package let splits: [Split]
 
-  /// How many bytes of a shard's key are the remote's own and not shown.
-  package let keyPrefixCount: Int
-
   /// The only rank that is shown, if one was chosen.
   package let onlyRank: Int?
 
-  package init(splits: [Split], keyPrefixCount: Int, onlyRank: Int?) {
+  package init(splits: [Split], onlyRank: Int?) {
     self.splits = splits
-    self.keyPrefixCount = keyPrefixCount
     self.onlyRank = onlyRank
   }
 

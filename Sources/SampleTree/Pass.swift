@@ -13,56 +13,23 @@ final class Pass: Sendable {
     case shard(split: Int, place: Int, shard: Int)
   }
 
-  /// What the readers' progress has asked for already.
-  struct Progress {
-    /// Read-ahead is worked out again when a position outside is read.
-    var settled = 0..<0
-
-    /// How far ahead bytes are fetched; grows while the reader goes forward.
-    var windowBytes: Int64 = 0
-
-    /// Positions beyond `settled` that still count as going forward: several workers that share a
-    /// rank are batches apart.
-    private static let nearCount = 512
-
-    /// Takes up that a position was read.
-    ///
-    /// - Parameters:
-    ///   - position: Of the pass.
-    ///   - firstBytes: The window once a second read shows that the reader goes forward.
-    ///   - maxBytes: What it grows to.
-    /// - Returns: The window to work out, 0 for none; nil where all is settled.
-    mutating func window(at position: Int, firstBytes: Int64, maxBytes: Int64) -> Int64? {
-      guard !settled.contains(position) else { return nil }
-      let slack = Self.nearCount + settled.count * 2
-      let isForward =
-        position >= settled.lowerBound && position - settled.upperBound < slack
-        && settled.upperBound > 0
-      if isForward {
-        windowBytes = min(maxBytes, max(firstBytes, windowBytes * 4))
-      } else {
-        // A jump: whoever reads single samples wants nothing else fetched.
-        windowBytes = 0
-      }
-      settled = position..<position + 1
-      return windowBytes
-    }
-
-    mutating func settle(_ positions: Range<Int>) {
-      settled = positions
-    }
-  }
-
   let number: Int
   let kind: Kind
-  private let order: Mutex<RankOrder?>
-  let progress = Mutex(Progress())
-  let listing = Mutex(Progress())
+  let progress = Mutex(ReadingProgress())
+  private let known: Mutex<Known>
+
+  /// The order, and how much of it is counted.
+  private struct Known {
+    /// Nil where the pass has none of its own.
+    var order: RankOrder?
+    var countedShards = 0
+    var countedSamples = 0
+  }
 
   init(number: Int, kind: Kind, order: RankOrder?) {
     self.number = number
     self.kind = kind
-    self.order = Mutex(order)
+    self.known = Mutex(Known(order: order))
   }
 
   var split: Int {
@@ -70,6 +37,8 @@ final class Pass: Sendable {
     case .rank(let split, _, _), .shard(let split, _, _): split
     }
   }
+
+  var isOfRank: Bool { if case .rank = kind { true } else { false } }
 
   /// The directory that lists the pass.
   var directory: Node {
@@ -81,19 +50,60 @@ final class Pass: Sendable {
 
   /// What stands at a position of a rank's order; nil where the pass has none of its own.
   func place(at position: Int) -> Place? {
-    order.withLock { $0?.place(at: position) }
+    known.withLock { $0.order?.place(at: position) }
   }
 
-  func learn(sampleCount: Int, isExact: Bool, ofPlace place: Int) -> Bool {
-    order.withLock { order in
-      order?.learn(sampleCount: sampleCount, isExact: isExact, ofShard: place) ?? false
+  /// Takes up what is known of a shard; another thread may have done so already.
+  func learn(sampleCount: Int, isExact: Bool, ofPlace place: Int) {
+    known.withLock { known in
+      let isNew = known.order?.learn(sampleCount: sampleCount, isExact: isExact, ofShard: place)
+      guard isNew == true, isExact else { return }
+      known.countedShards += 1
+      known.countedSamples += sampleCount
     }
   }
 
-  var length: Int? { order.withLock { $0?.length } }
+  var length: Int? { known.withLock { $0.order?.length } }
 
   /// A copy to walk along without holding the lock.
-  var snapshot: RankOrder? { order.withLock { $0 } }
+  var snapshot: RankOrder? { known.withLock { $0.order } }
+
+  /// The next shards that are not counted, by place, nearest first.
+  ///
+  /// - Parameters:
+  ///   - position: From there on, or from the first uncounted shard before it.
+  ///   - limit: So many at most, of all lanes together.
+  /// - Returns: Places in the split.
+  func uncountedPlaces(from position: Int, limit: Int) -> [Int] {
+    known.withLock { known in
+      guard let order = known.order, limit > 0 else { return [] }
+      let ownLimit = (limit + order.laneCount - 1) / order.laneCount
+      var places: [Int] = []
+      for lane in 0..<order.laneCount where places.count < limit {
+        var rest = min(ownLimit, limit - places.count)
+        order.forEachUpcomingSlice(lane: lane, from: position) { slice in
+          guard slice.upperBound == nil else { return true }
+          places.append(slice.shard)
+          rest -= 1
+          return rest > 0
+        }
+      }
+      return places
+    }
+  }
+
+  /// How many shards must still be counted before a position can be found, if the shards to come
+  /// are like those before.
+  func shardsToCount(before position: Int) -> Int {
+    known.withLock { known in
+      guard let order = known.order else { return 0 }
+      let lanes = min(position, order.laneCount - 1) + 1
+      guard known.countedSamples > 0 else { return lanes - min(lanes, known.countedShards) }
+      // Rounded up, and without multiplying what a name may make huge.
+      let mean = max(1, known.countedSamples / known.countedShards)
+      return max(0, position / mean + lanes - known.countedShards)
+    }
+  }
 }
 
 /// The passes of a mount, by number; 0 is none.

@@ -1,3 +1,4 @@
+package import Remote
 package import ShardCache
 
 /// Why a path cannot be answered.
@@ -14,16 +15,34 @@ package enum TreeError: Error, Sendable {
   case readOnly
 
   /// The field is a sparse member, which is not served.
-  case sparseField(path: String)
+  case sparseField(path: String, shard: ObjectKey)
 
   /// The sample has more fields than inode numbers have room for.
-  case tooManyFields(path: String, count: Int)
+  case tooManyFields(path: String, shard: ObjectKey, count: Int)
+
+  /// More folders of samples were looked up than inode numbers have room for.
+  case tooManyPasses(path: String)
 
   /// A name of more than 255 bytes.
   case nameTooLong
 
   /// What was found in the cache contradicts itself or could not be had.
   case cache(path: String, CacheError)
+}
+
+extension TreeError {
+  /// The shard that it is about, if it is about one.
+  package var shard: ObjectKey? {
+    switch self {
+    case .noSuchEntry, .notADirectory, .isADirectory, .noSuchAttribute, .readOnly, .nameTooLong,
+      .tooManyPasses, .cache(_, .closed):
+      nil
+    case .sparseField(_, let shard), .tooManyFields(_, let shard, _),
+      .cache(_, .fetch(let shard, _, _)), .cache(_, .shardChanged(let shard, _)),
+      .cache(_, .shardBad(let shard, _, _)), .cache(_, .cacheTooSmall(let shard, _, _)):
+      shard
+    }
+  }
 }
 
 extension TreeError: CustomStringConvertible {
@@ -35,9 +54,12 @@ extension TreeError: CustomStringConvertible {
     case .noSuchAttribute: "no such attribute"
     case .readOnly: "the tree is read-only"
     case .nameTooLong: "the name is too long"
-    case .sparseField(let path): "\(path) is a sparse member of its tar, which is not served"
-    case .tooManyFields(let path, let count):
-      "\(path) has \(count) fields; at most \(Node.maxFields) can be shown"
+    case .sparseField(let path, let shard):
+      "\(path) is a sparse member of \(shard), which is not served"
+    case .tooManyFields(let path, let shard, let count):
+      "\(path) has \(count) fields in \(shard); at most \(Node.maxFields) can be shown"
+    case .tooManyPasses(let path):
+      "\(path): \(Node.maxPasses) folders of samples are open already; mount again"
     case .cache(let path, let error): "\(path): \(error)"
     }
   }

@@ -45,7 +45,8 @@ enum Mount {
           events: process.events
         ).files
       ),
-      mountedSeconds: Int64(time(nil))
+      mountedSeconds: Int64(time(nil)),
+      logger: log
     )
     return try serve(tree, source: address.displayName, settings, process)
   }
@@ -78,7 +79,6 @@ enum Mount {
           parameters: parameters
         )
       },
-      keyPrefixCount: address.keyPrefix.count,
       onlyRank: settings.worldSize.onlyRank
     )
   }

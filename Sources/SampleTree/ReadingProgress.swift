@@ -1,0 +1,67 @@
+/// How far the readers of a pass have come, and how much is fetched ahead of them.
+///
+/// Whoever goes forward gets a window that grows; whoever jumps about gets nothing that was not
+/// asked for.
+package struct ReadingProgress: Sendable {
+  /// Read-ahead is worked out again when a position outside is read.
+  package private(set) var settled = 0..<0
+
+  /// How far ahead bytes are fetched; 0 while it is not known that the reader goes forward.
+  package private(set) var windowBytes: Int64 = 0
+
+  /// Several workers that share a rank are batches apart: so far from `settled` a position still
+  /// counts as part of the same reading.
+  private static let nearCount = 512
+
+  package init() {}
+
+  /// What is to be done about a read.
+  package enum Step: Hashable, Sendable {
+    /// Its read-ahead is worked out already, or it wants none.
+    case nothing
+
+    /// Fetch so many bytes ahead, and say by `settle` how far that reaches.
+    case fetchAhead(windowBytes: Int64)
+
+    /// Another reading begins: what was to be fetched for the last one is wanted no more.
+    case stop
+  }
+
+  /// Takes up that a position was read.
+  ///
+  /// - Parameters:
+  ///   - position: Of the pass.
+  ///   - firstBytes: The window once a second read shows that the reader goes forward.
+  ///   - maxBytes: What it grows to.
+  /// - Returns: What is to be done about it.
+  package mutating func step(to position: Int, firstBytes: Int64, maxBytes: Int64) -> Step {
+    guard !settled.contains(position) else { return .nothing }
+    if !settled.isEmpty, position > 0 {
+      let ahead = position - settled.upperBound
+      if ahead >= 0, ahead < Self.nearCount + settled.count * 2 {
+        settled = position..<position + 1
+        // Not above the limit before it is multiplied, so that nothing overflows.
+        let grown = windowBytes > maxBytes / 4 ? maxBytes : windowBytes * 4
+        windowBytes = min(maxBytes, max(firstBytes, grown))
+        return .fetchAhead(windowBytes: windowBytes)
+      }
+      // One of several workers is behind; the window goes with the first of them.
+      if windowBytes > 0, position < settled.lowerBound,
+        settled.lowerBound - position <= Self.nearCount
+      {
+        return .nothing
+      }
+    }
+    settled = position..<position + 1
+    defer { windowBytes = 0 }
+    return windowBytes > 0 ? .stop : .nothing
+  }
+
+  /// Says for which positions the last window is good enough.
+  ///
+  /// Another thread may have gone on meanwhile, which then counts.
+  package mutating func settle(_ positions: Range<Int>) {
+    guard settled.lowerBound == positions.lowerBound else { return }
+    settled = positions
+  }
+}
