@@ -1,14 +1,24 @@
 import CFuse
 import Glibc
 import Logging
+import Remote
 import SampleTree
 import ShardCache
+
+/// A request of libfuse on its way between threads.
+///
+/// Proof of `@unchecked Sendable`: who takes it out of the table of parked ones is its only owner.
+struct Request: @unchecked Sendable {
+  let pointer: fuse_req_t
+}
 
 /// What the callbacks of one mount share.
 final class FuseContext: Sendable {
   let answering: Answering
-  let parked = ParkedRequests()
   let logger: Logger
+
+  /// Calls `fuse_req_interrupted`.
+  let parked = ParkedRequests<Request> { fuse_req_interrupted($0.pointer) != 0 }
 
   init(answering: Answering, logger: Logger) {
     self.answering = answering
@@ -17,7 +27,7 @@ final class FuseContext: Sendable {
 
   var tree: MountTree { answering.tree }
 
-  // MARK: First try
+  // MARK: Waiting
 
   /// Answers what an attempt left owing: by its error, or later.
   ///
@@ -33,23 +43,28 @@ final class FuseContext: Sendable {
       // Before it is in the table: an interrupt that is pending already calls back at once, and
       // libfuse does not expect an answer from within that call.
       watchForInterrupt(request, number)
-      guard parked.insert(request, as: number) else { return Reply(request).error(EINTR) }
-      tree.wait(
-        for: want,
-        ParkedRequest(context: self, number: number, operation: operation)
-      )
+      if let refusal = parked.insert(Request(pointer: request), as: number) {
+        return refuse(refusal, Reply(request))
+      }
+      let asking = Asking { [tree] want, waiter in
+        tree.wait(for: want, waiter)
+      } attempt: { [self] failure in
+        attempt(operation, number, failure)
+      }
+      asking.wait(for: want)
     }
   }
 
-  /// Asks again for a request that waited.
-  func resume(
-    _ operation: Operation,
-    _ request: fuse_req_t,
-    number: UInt,
-    _ waiter: ParkedRequest
-  ) {
-    var reply: Reply? = Reply(request)
+  /// Tries again for a request that waited.
+  ///
+  /// - Returns: What it waits for now; nil where it is answered, by whomever.
+  private func attempt(_ operation: Operation, _ number: UInt, _ failure: CacheError?) -> Want? {
+    guard let request = parked.take(number) else { return nil }
+    var reply: Reply? = Reply(request.pointer)
     do throws(Obstacle) {
+      if let failure {
+        throw Obstacle.failure(.cache(path: path(of: operation), failure))
+      }
       try answering.perform(operation, &reply)
     } catch {
       switch error {
@@ -57,31 +72,54 @@ final class FuseContext: Sendable {
         if let reply = reply.take() { fail(operation, error, reply) }
       case .pending(let want):
         reply.take()?.leave()
-        guard parked.insert(request, as: number) else { return Reply(request).error(EINTR) }
-        tree.wait(for: want, waiter)
+        // Not to be touched once it is back: whoever takes it out may answer it at once.
+        guard let refusal = parked.putBack(request, as: number) else { return want }
+        refuse(refusal, Reply(request.pointer))
       }
     }
+    parked.served()
+    return nil
+  }
+
+  /// Answers every request that waits, and returns once no other thread is answering one.
+  ///
+  /// Blocks for as long as an answer takes that another thread has at hand.
+  func end() {
+    let isServed = ReadySignal()
+    let waiting = parked.close { isServed.signal() }
+    for request in waiting { refuse(.closed, Reply(request.pointer)) }
+    isServed.wait()
   }
 
   // MARK: Errors
 
-  func fail(_ operation: Operation, _ failure: CacheError, _ reply: consuming Reply) {
-    let path = tree.path(of: operation.inode)
-    fail(operation, TreeError.cache(path: path, failure), reply)
+  private func refuse(_ refusal: ParkedRequests<Request>.Refusal, _ reply: consuming Reply) {
+    switch refusal {
+    case .interrupted: reply.error(EINTR)
+    case .closed: reply.error(ErrnoTable.errno(for: .cache(path: "", .closed)))
+    }
   }
 
   func fail(_ operation: Operation, _ error: TreeError, _ reply: consuming Reply) {
     let status = ErrnoTable.errno(for: error)
-    if ErrnoTable.isFailure(error) {
-      logger.error(
-        "\(operation.name) failed: \(error) (\(String(cString: strerror(status))))",
-        metadata: [
-          "event": "read.failed", "path": "\(tree.path(of: operation.inode))",
-          "errno": "\(status)",
-        ]
-      )
-    }
+    if ErrnoTable.isFailure(error) { log(operation, error, status) }
     reply.error(status)
+  }
+
+  private func log(_ operation: Operation, _ error: TreeError, _ status: Int32) {
+    let name = ErrnoTable.name(of: status)
+    var metadata: Logger.Metadata = [
+      "event": "\(operation.name).failed", "path": "\(path(of: operation))", "errno": "\(name)",
+    ]
+    if let shard = error.shard { metadata["shard"] = "\(shard)" }
+    logger.error("\(operation.name) failed: \(error) (\(name))", metadata: metadata)
+  }
+
+  /// The path that a request is about, for messages.
+  private func path(of operation: Operation) -> String {
+    let path = tree.path(of: operation.inode)
+    guard case .lookUp(_, let name) = operation else { return path }
+    return path == "." ? PrintableName.text(name) : "\(path)/\(PrintableName.text(name))"
   }
 
   // MARK: Interrupts
@@ -96,7 +134,8 @@ final class FuseContext: Sendable {
       { request, number in
         guard let request, let context = FuseContext.of(request) else { return }
         guard let parked = context.parked.take(UInt(bitPattern: number)) else { return }
-        Reply(parked).error(EINTR)
+        Reply(parked.pointer).error(EINTR)
+        context.parked.served()
       },
       UnsafeMutableRawPointer(bitPattern: number)
     )

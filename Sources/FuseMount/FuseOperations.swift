@@ -1,6 +1,7 @@
 import CFuse
 import Glibc
 import SampleTree
+import ShardCache
 
 /// The callbacks, as libfuse wants them: functions that capture nothing.
 ///
@@ -22,6 +23,8 @@ enum FuseOperations {
 
   /// Tells the kernel how the tree is to be used.
   fileprivate static func prepare(_ connection: inout fuse_conn_info) {
+    // As the option of the mount says too, which the kernel goes by.
+    connection.max_read = UInt32(ShardReader.maxReadBytes)
     // The default of 12 would stop every read once a dozen wait for the network.
     connection.max_background = 1024
     connection.congestion_threshold = 1024

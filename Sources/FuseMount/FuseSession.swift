@@ -1,7 +1,9 @@
 import CFuse
 import Glibc
 package import Logging
+import Remote
 package import SampleTree
+import ShardCache
 
 /// One mounted tree: made by `init`, served by `run`, gone when that returns.
 package final class FuseSession: @unchecked Sendable {
@@ -87,10 +89,20 @@ package final class FuseSession: @unchecked Sendable {
 
   /// Answers requests until the mount is gone, however that happens.
   ///
-  /// Blocks. Calls `fuse_session_loop_mt`.
+  /// Blocks. When it returns nothing is mounted, no request waits for its answer, and no other
+  /// thread will use the session. Calls `fuse_session_loop_mt` and `fuse_session_unmount`.
   ///
   /// - Returns: 0 after an unmount, else libfuse's error.
   package func run() -> Int32 {
+    let status = loop()
+    // Nothing to do where the mount is gone already; after an error none must be left behind that
+    // nobody serves.
+    fuse_session_unmount(session)
+    context._withUnsafeGuaranteedRef { $0.end() }
+    return status
+  }
+
+  private func loop() -> Int32 {
     guard let configuration = fuse_loop_cfg_create() else { return ENOMEM }
     defer { fuse_loop_cfg_destroy(configuration) }
     fuse_loop_cfg_set_clone_fd(configuration, 1)
@@ -103,23 +115,27 @@ package final class FuseSession: @unchecked Sendable {
   /// How many requests wait for bytes.
   package var waitingCount: Int { context._withUnsafeGuaranteedRef { $0.parked.count } }
 
-  /// What libfuse is given.
+  /// What libfuse is given, as after `-o`.
   ///
   /// nosuid, nodev and noatime always: a tar may hold anything. Not `ro`, since the cursor is
-  /// written.
-  private static func options(_ settings: Settings) -> [String] {
+  /// written. No read is larger than what the tree shows at once, whatever the size of a page.
+  package static func options(_ settings: Settings) -> [String] {
     var options = [
       "fsname=\(escaped(settings.sourceName))", "subtype=wdsfs", "default_permissions", "nosuid",
-      "nodev", "noatime",
+      "nodev", "noatime", "max_read=\(ShardReader.maxReadBytes)",
     ]
     if settings.allowsOthers { options.append("allow_other") }
     return options + settings.extraOptions
   }
 
-  /// libfuse splits options at commas.
+  /// libfuse splits options at commas, and mount tables show a line end as the end of an entry.
   private static func escaped(_ name: String) -> String {
     var text = ""
     for character in name.unicodeScalars {
+      if character.value < 0x20 || character.value == 0x7F {
+        text += "?"
+        continue
+      }
       if character == "," || character == "\\" { text += "\\" }
       text.unicodeScalars.append(character)
     }
@@ -146,7 +162,7 @@ package enum FuseError: Error, Sendable, CustomStringConvertible {
     case .refusedOptions(let options):
       "libfuse refuses these mount options: \(options.joined(separator: ","))"
     case .cannotMount(let mountPoint, let status):
-      "\(mountPoint): cannot mount: \(String(cString: strerror(status)))"
+      "\(mountPoint): cannot mount: \(errorText(status))"
     }
   }
 }

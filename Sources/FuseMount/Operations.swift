@@ -83,9 +83,13 @@ struct Answering: Sendable {
     switch result {
     case .success(let attributes):
       let keepsEntry = tree.keepsEntry(attributes.inode)
-      reply.take()?.entry(Entry(attributes, owner: owner, keepsEntry: keepsEntry))
+      let entry = Entry(attributes, owner: owner, keepsEntry: keepsEntry)
+      if let reply = reply.take(), !reply.entry(entry) {
+        // The kernel has given up on it and will not forget what it was not told of.
+        tree.forget(attributes.inode, lookupCount: 1)
+      }
     case .failure(.failure(.noSuchEntry)) where tree.keepsMissing(in: parent):
-      reply.take()?.entry(Entry.missing())
+      if let reply = reply.take() { _ = reply.entry(Entry.missing()) }
     case .failure(let obstacle): throw obstacle
     }
   }

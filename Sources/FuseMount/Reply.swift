@@ -31,10 +31,12 @@ struct Reply: ~Copyable {
   /// Answers a lookup.
   ///
   /// Calls `fuse_reply_entry`; from any thread.
-  consuming func entry(_ entry: borrowing Entry) {
+  ///
+  /// - Returns: Whether the kernel has taken it.
+  consuming func entry(_ entry: borrowing Entry) -> Bool {
     isOwed = false
     var parameters = entry.parameters
-    fuse_reply_entry(request, &parameters)
+    return fuse_reply_entry(request, &parameters) == 0
   }
 
   /// Answers `stat`.

@@ -30,6 +30,9 @@ enum Mount {
       ]
     )
     let cache = try CacheWiring.cache(over: store, dataset, at: address, settings, log)
+    // Answers that come late, on the store's threads, still look for the cache: it stays until the
+    // process ends, which is next.
+    _ = Unmanaged.passRetained(cache)
     defer { cache.shutDown() }
     let tree = MountTree(
       dataset: try mounted(dataset, at: address, settings),
@@ -139,7 +142,10 @@ enum Mount {
     )
     if !process.reportMounted() { end.detachNow() }
     let status = served.wait()
-    process.log.info("unmounted", metadata: ["event": "mount.ended", "status": "\(status)"])
+    guard status == 0 else {
+      throw Failure(.internalError, "the mount ended: \(errorText(status)); see the log")
+    }
+    process.log.info("unmounted", metadata: ["event": "mount.ended"])
     return .success
   }
 
@@ -152,22 +158,23 @@ enum Mount {
 
 /// The session's loop on a thread of its own, so that others can wait for it or ask the mount.
 final class ServedSession: Sendable {
-  private let status = Mutex<Int32?>(nil)
+  private let status = Mutex<Int32>(0)
+  private let isOver = ReadySignal()
 
   init(_ session: FuseSession) {
     WorkerThread.start(name: "fuse") { [self] in
       let result = session.run()
       status.withLock { $0 = result }
+      isOver.signal()
     }
   }
 
-  /// Blocks until the mount is gone.
+  /// Blocks until the mount is gone and no request is left.
   func wait() -> Int32 {
-    while true {
-      if let status = status.withLock({ $0 }) { return status }
-      var pause = timespec(tv_sec: 0, tv_nsec: 10_000_000)
-      nanosleep(&pause, nil)
-    }
+    isOver.wait()
+    // For whoever waits next.
+    isOver.signal()
+    return status.withLock { $0 }
   }
 }
 
