@@ -91,6 +91,14 @@ def test_an_epoch_costs_its_bytes_about_once(through_relay, watched, medium, equ
     assert sum(request.bytes for request in watched.data_requests()) <= 1.05 * total
 
 
+def test_a_reader_goes_forward_through_hundreds_of_windows(mount, store, medium):
+    # With the smallest window each sample begins another; it must not grow beyond all bounds.
+    made = mount(
+        "s3://medium", *store.options(), "--prefetch", "1", environment=store.environment()
+    )
+    trees.check_rank(made.point / "train/0", medium.rank("train"))
+
+
 @pytest.mark.parametrize("place", ["disk", "memory"])
 def test_an_epoch_in_order_costs_its_bytes_once_through_a_small_cache(
     through_relay, watched, medium, tmp_path, place
