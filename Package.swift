@@ -69,7 +69,7 @@ let package = Package(
       "ShardCache",
       ["Remote", "TarIndex", "Decompression", "CXXHash", deque, logging]
     ),
-    floor("SampleTree", ["Remote", "ShardCache", "SampleOrder", "TarIndex"]),
+    floor("SampleTree", ["Remote", "ShardCache", "SampleOrder", "TarIndex", logging]),
     floor(
       "FuseMount",
       ["CFuse", "Remote", "ShardCache", "SampleTree", logging]
@@ -78,7 +78,7 @@ let package = Package(
       name: "WDSFS",
       dependencies: [
         "CProcess", "FuseMount", "Remote", "S3Client", "SampleOrder", "SampleTree", "ShardCache",
-        arguments, logging,
+        arguments, crypto, logging,
       ],
       swiftSettings: settings
     ),
@@ -98,7 +98,11 @@ let package = Package(
       swiftSettings: settings
     ),
     tests(of: "SampleOrder"),
-    tests(of: "SampleTree", ["Remote", "ShardCache", "SampleOrder", "TarIndex", logging]),
-    tests(of: "WDSFS", ["Remote", arguments, logging]),
+    tests(
+      of: "SampleTree",
+      ["Remote", "SampleOrder", "ShardCache", "TarIndex", "TestSupport", logging]
+    ),
+    tests(of: "FuseMount", ["Remote", "SampleTree", "ShardCache", "TestSupport"]),
+    tests(of: "WDSFS", ["Remote", "SampleOrder", arguments, logging]),
   ]
 )

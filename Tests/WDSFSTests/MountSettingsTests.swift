@@ -1,4 +1,5 @@
 import Logging
+import SampleOrder
 import Testing
 import WDSFS
 
@@ -22,6 +23,9 @@ import WDSFS
     #expect(settings.endpointURL == nil && settings.region == nil && settings.profile == nil)
     #expect(!settings.isUnsigned && !settings.forcesPathStyle && !settings.allowsOthers)
     #expect(!settings.isStrict && !settings.skipsUnreadable)
+    #expect(settings.order.options == OrderOptions())
+    #expect(settings.order.firstEpoch == nil && settings.order.lanes == nil)
+    #expect(settings.order.cursorPaths.isEmpty && settings.order.ledgerPath == nil)
     #expect(!settings.staysInForeground && !settings.keepsCore && settings.logFile == nil)
     #expect(settings.warnings.isEmpty)
   }
@@ -30,6 +34,9 @@ import WDSFS
     let settings = try parsed([
       "--endpoint-url", "http://h:9000", "--region", "eu-1", "--profile", "p",
       "--no-sign-request", "--force-path-style", "--split", "train", "--split", "val=v-*=.tar",
+      "--shuffle", "full", "--seed", "18446744073709551615", "--epoch", "3", "--lanes", "24",
+      "--shuffle-window", "2", "--partition", "samples", "--equalize", "drop",
+      "--cursor", "a.cursor", "--cursor", "/x/b c.cursor", "--ledger", "t.tsv",
       "--names", "field", "--world-size", "8", "--rank", "7", "--uid", "0", "--gid", "5",
       "--allow-other", "--cache-dir", "c", "--cache-size", "20%", "--prefetch", "2GiB",
       "--max-workers", "64", "--retry-timeout", "2m", "--strict", "--skip-unreadable",
@@ -44,6 +51,10 @@ import WDSFS
       [
         "WDSFS_ENDPOINT_URL": "http://h:9000", "WDSFS_REGION": "eu-1", "WDSFS_PROFILE": "p",
         "WDSFS_NO_SIGN_REQUEST": "1", "WDSFS_FORCE_PATH_STYLE": "yes",
+        "WDSFS_SHUFFLE": "full", "WDSFS_SEED": "18446744073709551615", "WDSFS_EPOCH": "3",
+        "WDSFS_LANES": "24", "WDSFS_SHUFFLE_WINDOW": "2", "WDSFS_PARTITION": "samples",
+        "WDSFS_EQUALIZE": "drop", "WDSFS_CURSOR": "a.cursor:/x/b c.cursor",
+        "WDSFS_LEDGER": "t.tsv",
         "WDSFS_SPLIT": "train val=v-*=.tar", "WDSFS_NAMES": "field", "WDSFS_WORLD_SIZE": "8",
         "WDSFS_RANK": "7", "WDSFS_UID": "0", "WDSFS_GID": "5", "WDSFS_ALLOW_OTHER": "true",
         "WDSFS_CACHE_DIR": "c", "WDSFS_CACHE_SIZE": "20%", "WDSFS_PREFETCH": "2GiB",
@@ -63,6 +74,8 @@ import WDSFS
       "-oworld_size=8,rank=7,uid=0,gid=5,allow_other,cache_dir=c,cache_size=20%,prefetch=2GiB",
       "-o", "max_workers=64,retry_timeout=2m,strict,skip_unreadable,max_decompressed=1GiB",
       "-o", "foreground,core,log_level=debug,log_file=l",
+      "-o", "shuffle=full,seed=18446744073709551615,epoch=3,lanes=24,shuffle_window=2",
+      "-o", "partition=samples,equalize=drop,cursor=a.cursor,cursor=/x/b c.cursor,ledger=t.tsv",
     ])
     checkAll(settings)
   }
@@ -77,6 +90,20 @@ import WDSFS
         SplitRule(name: "train", pattern: nil), SplitRule(name: "val", pattern: "v-*=.tar"),
       ]
     )
+    #expect(
+      settings.order.options
+        == OrderOptions(
+          shuffle: .full,
+          seed: .max,
+          shuffleWindow: 2,
+          equalize: .drop,
+          partition: .samples
+        )
+    )
+    #expect(settings.order.firstEpoch == 3)
+    #expect(settings.order.lanes == 24)
+    #expect(settings.order.cursorPaths == ["/some/dir/a.cursor", "/x/b c.cursor"])
+    #expect(settings.order.ledgerPath == "/some/dir/t.tsv")
     #expect(settings.names == .field)
     #expect(settings.worldSize.size == 8)
     #expect(settings.worldSize.onlyRank == 7)
@@ -97,7 +124,7 @@ import WDSFS
 
   @Test func theListOfOptionsIsCovered() throws {
     // One that is added to the list, and not to the tests above, shows here.
-    #expect(OptionName.allCases.count == 24)
+    #expect(OptionName.allCases.count == 33)
     for name in OptionName.allCases {
       #expect(OptionName(inMountOptions: name.underscored) == name)
     }
@@ -131,7 +158,13 @@ import WDSFS
       (["--max-decompressed", "0"], "--max-decompressed"), (["-o", "nosuch"], "-o nosuch"),
       (["-o", "uid"], "uid=VALUE"), (["-o", "uid=x"], "-o uid: 'x'"),
       (["-o", "strict=maybe"], "-o strict: 'maybe'"), (["--bogus"], "nknown option '--bogus'"),
-      (["--cache-dir", ""], "--cache-dir"),
+      (["--cache-dir", ""], "--cache-dir"), (["--shuffle", "all"], "none or shards or full"),
+      (["--seed", "-1"], "--seed"), (["--seed", "18446744073709551616"], "2^64"),
+      (["--epoch", "-1"], "--epoch"), (["--lanes", "0"], "--lanes"),
+      (["--shuffle-window", "0"], "--shuffle-window"),
+      (["--partition", "half"], "auto or samples"),
+      (["--equalize", "cut"], "drop or repeat"), (["--cursor", ""], "--cursor"),
+      (["--ledger", ""], "--ledger"),
     ]
   )
   func wrongValues(_ arguments: [String], _ words: String) throws {
@@ -164,6 +197,10 @@ import WDSFS
     #expect(try parsed(["--cache-dir", "/d"]).cachePlace == .directory("/d"))
     let failure = try #require(throws: Failure.self) { try parsed([], ["HOME": ""]) }
     #expect(failure.code == .cache)
+  }
+
+  @Test func partitionAutoSaysNothing() throws {
+    #expect(try parsed(["--partition", "auto"]).order.options == OrderOptions())
   }
 
   @Test func aCommaWithinAValueIsEscaped() throws {

@@ -14,8 +14,13 @@ struct ProgramRun {
   /// - Parameters:
   ///   - arguments: Without the program's name.
   ///   - variables: All that the program sees beside `PATH` and `HOME`.
+  ///   - runner: A program with arguments that runs ours, for example `strace`.
   /// - Throws: What the test needs and is not there.
-  init(_ arguments: [String], _ variables: [String: String] = [:]) throws {
+  init(
+    _ arguments: [String],
+    _ variables: [String: String] = [:],
+    runner: [String] = []
+  ) throws {
     let folder = try TemporaryFolder()
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -26,14 +31,16 @@ struct ProgramRun {
     posix_spawn_file_actions_addopen(&actions, 1, files.out, flags, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, files.errors, flags, 0o600)
     let environment = ["PATH": "/usr/bin:/bin", "HOME": folder.path].merging(variables) { $1 }
-    var words = (["wdsfs"] + arguments).map { strdup($0) } + [nil]
+    let program = try Self.program()
+    let first = runner.isEmpty ? ["wdsfs"] : runner + [program]
+    var words = (first + arguments).map { strdup($0) } + [nil]
     var entries = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer {
       for text in words + entries { free(text) }
     }
     var processID: pid_t = 0
-    let program = try Self.program()
-    try #require(posix_spawn(&processID, program, &actions, nil, &words, &entries) == 0)
+    let started = runner.first ?? program
+    try #require(posix_spawnp(&processID, started, &actions, nil, &words, &entries) == 0)
     var status: Int32 = 0
     waitpid(processID, &status, 0)
     exitCode = status & 0x7f == 0 ? (status >> 8) & 0xff : nil

@@ -30,6 +30,19 @@ import WDSFS
     #expect(named.source == "--world-size")
   }
 
+  @Test func theCursorSaysTheSizeThatNobodySays() throws {
+    let cursor = try SomeCursor.make([100, 0, 0])
+    let given = try resolve([.worldSize: ["2"]])
+    #expect(try given.resuming(cursor) == given)
+    let bare = try resolve([.cursor: ["f"], .rank: ["2"]])
+    let resumed = try bare.resuming(cursor)
+    #expect(resumed.size == 3 && resumed.source == "the cursor" && resumed.onlyRank == 2)
+    // Only now is it known that there is no such rank.
+    #expect(throws: Failure.self) { try bare.resuming(nil) }
+    #expect(throws: Failure.self) { try bare.resuming(try SomeCursor.make([1, 2])) }
+    #expect(try resolve().resuming(nil).size == 1)
+  }
+
   @Test func onlyTheOptionLimitsTheTreeToOneRank() throws {
     #expect(try resolve([:], ["WORLD_SIZE": "4", "RANK": "3"]).onlyRank == nil)
     #expect(try resolve([.rank: ["0"]], ["WORLD_SIZE": "4", "RANK": "3"]).onlyRank == 0)

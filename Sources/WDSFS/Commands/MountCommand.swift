@@ -15,6 +15,12 @@ struct MountCommand: Subcommand {
         wdsfs mount s3://bucket/imagenet /mnt/wds --world-size 8 \\
           --cache-dir /scratch/wds --cache-size 200GB
 
+      Shuffled, and resumed where it stopped, whatever ended it: run the same line again
+        wdsfs mount s3://bucket/imagenet /mnt/wds --shuffle full --seed 7 \\
+          --world-size 8 --cursor run7.cursor
+      or, on other machines, only what changes:
+        wdsfs mount s3://bucket/imagenet /mnt/wds --world-size 6 --cursor run7.cursor
+
       A store of your own, a web server, a directory:
         wdsfs mount s3://bucket/set /mnt/wds --endpoint-url http://minio:9000
         wdsfs mount 'https://host/set-{000000..000146}.tar' /mnt/wds
@@ -39,6 +45,9 @@ struct MountCommand: Subcommand {
 
   @OptionGroup(title: "The tree")
   var treeOptions: TreeOptions
+
+  @OptionGroup(title: "The order")
+  var orderOptions: OrderOptionsGroup
 
   @OptionGroup(title: "The cache")
   var cacheOptions: CacheOptions
@@ -74,7 +83,7 @@ struct MountCommand: Subcommand {
   ) throws(Failure) -> MountSettings {
     var given: [OptionName: [String]] = [:]
     let groups: [any OptionsGroup] = [
-      remoteOptions, treeOptions, cacheOptions, damageOptions, processOptions,
+      remoteOptions, treeOptions, orderOptions, cacheOptions, damageOptions, processOptions,
     ]
     for group in groups {
       given.merge(group.given) { first, _ in first }

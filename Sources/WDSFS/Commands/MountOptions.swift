@@ -57,7 +57,7 @@ struct TreeOptions: OptionsGroup {
 
   @Option(
     help: ArgumentHelp(
-      "Ranks that share the dataset (default: WORLD_SIZE, SLURM_NTASKS, OMPI_COMM_WORLD_SIZE, 1).",
+      "Ranks that share the dataset (default: WORLD_SIZE, SLURM_NTASKS, OMPI_COMM_WORLD_SIZE, the cursor's, 1).",
       valueName: "n"
     )
   )
@@ -84,6 +84,92 @@ struct TreeOptions: OptionsGroup {
       .uid: one(uid),
       .gid: one(gid),
       .allowOther: flag(allowOther),
+    ]
+  }
+}
+
+struct OrderOptionsGroup: OptionsGroup {
+  @Option(
+    help: ArgumentHelp(
+      "none: as they lie. shards: shards change places. full: samples as well (default: none).",
+      valueName: "none|shards|full"
+    )
+  )
+  var shuffle: String?
+
+  @Option(
+    help: ArgumentHelp("Another seed, another order (default: 0).", valueName: "n")
+  )
+  var seed: String?
+
+  @Option(help: ArgumentHelp("The first epoch of a fresh start (default: 0).", valueName: "n"))
+  var epoch: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Shards that all ranks together read side by side: more mix better and want more cache \
+      (default: 8 a rank; with none 1 a rank).
+      """,
+      valueName: "n"
+    )
+  )
+  var lanes: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "With full: shards of a lane whose samples are mixed among each other (default: 1).",
+      valueName: "n"
+    )
+  )
+  var shuffleWindow: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      samples: ranks of equal length; all shards must be counted first. shards: whole shards, \
+      starts at once. auto: samples where the bucket states the counts (default: auto).
+      """,
+      valueName: "auto|samples|shards"
+    )
+  )
+  var partition: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Exactly equal lengths: drop what is over, or repeat to fill up.",
+      valueName: "drop|repeat"
+    )
+  )
+  var equalize: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Keep there what was read, and go on from it. Given again: more to start from, the first is \
+      written. A directory: all *.cursor in it, HOST@MOUNT.cursor is written.
+      """,
+      valueName: "file|dir"
+    )
+  )
+  var cursor: [String] = []
+
+  @Option(
+    help: ArgumentHelp("One line for each sample served, for wdsfs verify.", valueName: "file")
+  )
+  var ledger: String?
+
+  var given: [OptionName: [String]] {
+    [
+      .shuffle: one(shuffle),
+      .seed: one(seed),
+      .epoch: one(epoch),
+      .lanes: one(lanes),
+      .shuffleWindow: one(shuffleWindow),
+      .partition: one(partition),
+      .equalize: one(equalize),
+      .cursor: cursor,
+      .ledger: one(ledger),
     ]
   }
 }

@@ -66,16 +66,30 @@ package struct Program: Sendable {
         print(text)
         return nil
       }
-      throw Failure(.usage, Self.sentence(for: error))
+      throw Failure(.usage, sentence(for: error))
     }
   }
 
   /// The parser's message, begun in lower case and with advice.
-  private static func sentence(for error: any Error) -> String {
+  private func sentence(for error: any Error) -> String {
     var message = RootCommand.message(for: error)
     if message.hasSuffix(".") { message.removeLast() }
     let first = message.prefix(1).lowercased()
-    return "\(first)\(message.dropFirst()); see wdsfs mount --help"
+    return "\(first)\(message.dropFirst()); see wdsfs \(commandName) --help"
+  }
+}
+
+extension Program {
+  /// The command whose help serves best.
+  private var commandName: String {
+    let words = Array(arguments.dropFirst().prefix(2))
+    switch words.first {
+    case "unmount", "verify": return words[0]
+    case "cursor":
+      let isWhole = words.count > 1 && ["show", "merge", "set"].contains(words[1])
+      return isWhole ? words.joined(separator: " ") : "cursor"
+    default: return "mount"
+    }
   }
 }
 

@@ -12,7 +12,9 @@ struct RootCommand: ParsableCommand {
       wdsfs unmount /mnt/wds
       """,
     version: "wdsfs \(Version.text)",
-    subcommands: [MountCommand.self, UnmountCommand.self],
+    subcommands: [
+      MountCommand.self, UnmountCommand.self, CursorCommand.self, VerifyCommand.self,
+    ],
     defaultSubcommand: MountCommand.self
   )
 }

@@ -66,18 +66,22 @@ package struct GivenOptions: Sendable {
     }
   }
 
+  private static func parts(of text: String, _ kind: OptionName.Kind) -> [String] {
+    switch kind {
+    case .flag, .value: [text]
+    case .list: text.split(whereSeparator: \.isWhitespace).map { String($0) }
+    case .paths: text.split(separator: ":").map { String($0) }
+    }
+  }
+
   private mutating func readEnvironment(_ environment: [String: String]) {
     var known: Set<String> = []
     for name in OptionName.allCases {
       known.insert(name.variable)
       // An empty variable is how shells and unit files unset one.
       guard let text = environment[name.variable], !text.isEmpty else { continue }
-      guard name.kind == .list else {
-        take(name, text, .environment)
-        continue
-      }
-      for part in text.split(whereSeparator: \.isWhitespace) {
-        take(name, String(part), .environment)
+      for part in Self.parts(of: text, name.kind) {
+        take(name, part, .environment)
       }
     }
     unknownVariables = environment.keys

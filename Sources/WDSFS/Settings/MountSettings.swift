@@ -8,7 +8,12 @@ package struct MountSettings: Sendable {
   /// Absolute; `MountPoint` resolves its links.
   package private(set) var mountPoint: String
 
-  package let worldSize: WorldSize
+  /// Where its source is `WorldSize.defaultSource`, that of a cursor counts: see `resuming`.
+  package private(set) var worldSize: WorldSize
+
+  /// Which sample stands where, and where progress is kept.
+  package let order: OrderSettings
+
   package let splits: [SplitRule]
   package let names: FieldNames
 
@@ -87,6 +92,7 @@ package struct MountSettings: Sendable {
     self.remote = remote.contains("://") ? remote : user.absolute(remote)
     self.mountPoint = user.absolute(mountPoint)
     worldSize = try WorldSize(options: options, environment: environment)
+    order = try OrderSettings(reader, user: user)
     splits = try reader.splits()
     names = try reader.choice(.names, of: FieldNames.self) ?? .key
     cachePlace = try reader.cachePlace(user: user, environment: environment)
@@ -120,6 +126,12 @@ package struct MountSettings: Sendable {
       warnings.append(Warning(event: "mount.world_size", text: text))
     }
     self.warnings = warnings
+  }
+
+  func with(_ worldSize: WorldSize) -> MountSettings {
+    var settings = self
+    settings.worldSize = worldSize
+    return settings
   }
 
   /// The same, with the mountpoint's links resolved.

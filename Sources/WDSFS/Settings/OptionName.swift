@@ -11,6 +11,15 @@ package enum OptionName: String, CaseIterable, Sendable {
   case names
   case worldSize = "world-size"
   case rank
+  case shuffle
+  case seed
+  case epoch
+  case lanes
+  case shuffleWindow = "shuffle-window"
+  case partition
+  case equalize
+  case cursor
+  case ledger
   case uid
   case gid
   case allowOther = "allow-other"
@@ -32,6 +41,9 @@ package enum OptionName: String, CaseIterable, Sendable {
     case flag
     case value
     case list
+
+    /// A list of files, which in a variable are separated by colons, as in `PATH`.
+    case paths
   }
 
   package var kind: Kind {
@@ -40,6 +52,8 @@ package enum OptionName: String, CaseIterable, Sendable {
       .flag
     case .split:
       .list
+    case .cursor:
+      .paths
     default:
       .value
     }

@@ -23,6 +23,25 @@ struct OptionReader {
     return number
   }
 
+  /// Any whole number of 64 bits.
+  func seed() throws(Failure) -> UInt64? {
+    guard let value = options.value(.seed) else { return nil }
+    guard let seed = UInt64(value.text), value.text.first != "+" else {
+      throw wrong(.seed, value, "is no seed", "write a whole number from 0 to 2^64 - 1")
+    }
+    return seed
+  }
+
+  /// As they were written.
+  func paths(_ name: OptionName) throws(Failure) -> [String] {
+    var paths: [String] = []
+    for value in options.list(name) {
+      guard !value.text.isEmpty else { throw wrong(name, value, "is empty", "write a file") }
+      paths.append(value.text)
+    }
+    return paths
+  }
+
   func size(_ name: OptionName) throws(Failure) -> Int64? {
     guard let value = options.value(name) else { return nil }
     guard let bytes = Quantity(value.text)?.bytes, bytes > 0 else {

@@ -14,8 +14,14 @@ package struct WorldSize: Hashable, Sendable {
   /// ranks of a node.
   package let onlyRank: Int?
 
+  /// How the user wrote the option of `onlyRank`.
+  private let rankSpelling: String
+
   /// Set where the size is likely not the number of readers.
   package let warning: String?
+
+  /// The `source` of a size that nobody said.
+  package static let defaultSource = "default"
 
   package static let variables = [
     ("WORLD_SIZE", "RANK"),
@@ -37,8 +43,11 @@ package struct WorldSize: Hashable, Sendable {
     warning = Self.warning(given, environment)
     if let value = options.value(.rank) {
       let rank = try Self.number(value, of: .rank)
-      let spelling = GivenOptions.spelling(.rank, value.source)
-      try Self.check(rank, from: spelling, against: given)
+      rankSpelling = GivenOptions.spelling(.rank, value.source)
+      // A cursor may know of more ranks than nobody said.
+      if given.source != Self.defaultSource || options.list(.cursor).isEmpty {
+        try Self.check(rank, from: rankSpelling, against: given)
+      }
       onlyRank = rank
     } else {
       // It limits nothing, but one beyond the size shows that the launcher's variables are not of
@@ -47,7 +56,24 @@ package struct WorldSize: Hashable, Sendable {
         try Self.check(try Self.number(text, from: name), from: name, against: given)
       }
       onlyRank = nil
+      rankSpelling = ""
     }
+  }
+
+  /// The same rank of another number of ranks.
+  func checked(_ size: Int, _ source: String) throws(Failure) -> WorldSize {
+    if let onlyRank {
+      try Self.check(onlyRank, from: rankSpelling, against: (size, source, nil))
+    }
+    return WorldSize(size: size, source: source, onlyRank: onlyRank, rankSpelling: rankSpelling)
+  }
+
+  private init(size: Int, source: String, onlyRank: Int?, rankSpelling: String) {
+    self.size = size
+    self.source = source
+    self.onlyRank = onlyRank
+    self.rankSpelling = rankSpelling
+    warning = nil
   }
 
   private typealias Given = (size: Int, source: String, rankVariable: String?)
@@ -64,7 +90,7 @@ package struct WorldSize: Hashable, Sendable {
       guard let text = environment[sizeVariable], !text.isEmpty else { continue }
       return (try number(text, from: sizeVariable), sizeVariable, rankVariable)
     }
-    return (1, "default", nil)
+    return (1, defaultSource, nil)
   }
 
   private static func check(
