@@ -91,6 +91,31 @@ final class FuseContext: Sendable {
     isServed.wait()
   }
 
+  // MARK: Writes
+
+  func truncate(_ inode: UInt64, to sizeBytes: Int64, _ reply: consuming Reply) {
+    do throws(TreeError) {
+      let attributes = try tree.truncate(inode, to: sizeBytes)
+      reply.attributes(answering.owner.status(attributes), seconds: Entry.foreverSeconds)
+    } catch {
+      reply.error(ErrnoTable.errno(for: error))
+    }
+  }
+
+  /// Takes up a write, and answers it once the kernel has let go of what it made wrong.
+  ///
+  /// Not interrupted: what was taken up cannot be taken back.
+  func write(_ bytes: [UInt8], at offset: Int64, to inode: UInt64, _ request: fuse_req_t) {
+    let request = Request(pointer: request)
+    tree.write(bytes, at: offset, to: inode) { [logger] error in
+      guard let error else { return Reply(request.pointer).written(bytes.count) }
+      if case .badCursor = error {
+        logger.warning("\(error)", metadata: ["event": "cursor.refused"])
+      }
+      Reply(request.pointer).error(ErrnoTable.errno(for: error))
+    }
+  }
+
   // MARK: Errors
 
   private func refuse(_ refusal: ParkedRequests<Request>.Refusal, _ reply: consuming Reply) {
@@ -103,6 +128,9 @@ final class FuseContext: Sendable {
   func fail(_ operation: Operation, _ error: TreeError, _ reply: consuming Reply) {
     let status = ErrnoTable.errno(for: error)
     if ErrnoTable.isFailure(error) { log(operation, error, status) }
+    if case .read(let inode, _, _) = operation, ErrnoTable.isFailure(error) {
+      tree.noteFailure(of: inode)
+    }
     reply.error(status)
   }
 

@@ -32,8 +32,11 @@ enum FuseOperations {
     connection.want |= UInt32(FUSE_CAP_READDIRPLUS)
     connection.want &= ~UInt32(FUSE_CAP_READDIRPLUS_AUTO)
     // Contents never change behind the kernel's back.
-    connection.want &= ~UInt32(FUSE_CAP_AUTO_INVAL_DATA)
-    connection.want |= connection.capable & UInt32(FUSE_CAP_EXPLICIT_INVAL_DATA)
+    // But a rank's listing does, and then its directory's time: the kernel compares it before it
+    // shows what it has kept of a listing.
+    connection.want |= connection.capable & UInt32(FUSE_CAP_AUTO_INVAL_DATA)
+    // Opening with O_TRUNC then asks for the truncation by itself, which can be refused.
+    connection.want &= ~UInt32(FUSE_CAP_ATOMIC_O_TRUNC)
   }
 
   // MARK: Files
@@ -145,9 +148,14 @@ enum FuseOperations {
 
   // MARK: Writes
 
-  /// Everything that would change something is refused, also for root, whom modes do not stop.
+  /// Everything that would change something is refused, also for root, whom modes do not stop; only
+  /// the cursor files take writes.
   private static func addRefusals(_ operations: inout fuse_lowlevel_ops) {
-    operations.setattr = { request, _, _, _, _ in fuse_reply_err(request, EROFS) }
+    operations.setattr = { request, inode, wanted, fields, _ in
+      guard let request, let wanted, let context = FuseContext.of(request) else { return }
+      guard fields & FUSE_SET_ATTR_SIZE != 0 else { return Reply(request).error(EROFS) }
+      context.truncate(inode, to: Int64(wanted.pointee.st_size), Reply(request))
+    }
     operations.mknod = { request, _, _, _, _ in fuse_reply_err(request, EROFS) }
     operations.mkdir = { request, _, _, _ in fuse_reply_err(request, EROFS) }
     operations.unlink = { request, _, _ in fuse_reply_err(request, EROFS) }
@@ -156,7 +164,11 @@ enum FuseOperations {
     operations.rename = { request, _, _, _, _, _ in fuse_reply_err(request, EROFS) }
     operations.link = { request, _, _, _ in fuse_reply_err(request, EROFS) }
     operations.create = { request, _, _, _, _ in fuse_reply_err(request, EROFS) }
-    operations.write = { request, _, _, _, _, _ in fuse_reply_err(request, EROFS) }
+    operations.write = { request, inode, bytes, count, offset, _ in
+      guard let request, let bytes, let context = FuseContext.of(request) else { return }
+      let copy = Array(UnsafeRawBufferPointer(start: bytes, count: count))
+      context.write(copy, at: Int64(offset), to: inode, request)
+    }
     operations.fallocate = { request, _, _, _, _, _ in fuse_reply_err(request, EROFS) }
     operations.setxattr = { request, _, _, _, _, _ in fuse_reply_err(request, EROFS) }
     operations.removexattr = { request, _, _ in fuse_reply_err(request, EROFS) }

@@ -9,7 +9,7 @@ import ShardCache
 package final class FuseSession: @unchecked Sendable {
   // Proof of `@unchecked Sendable`: the pointers are set once, in `init`; libfuse guards what they
   // point to, and `run` is called once.
-  private let session: OpaquePointer
+  let session: OpaquePointer
   private let context: Unmanaged<FuseContext>
   private let threadCount: UInt32
 

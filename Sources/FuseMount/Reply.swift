@@ -75,6 +75,14 @@ struct Reply: ~Copyable {
     }
   }
 
+  /// Answers that so many bytes were written.
+  ///
+  /// Calls `fuse_reply_write`; from any thread.
+  consuming func written(_ count: Int) {
+    isOwed = false
+    fuse_reply_write(request, count)
+  }
+
   /// Answers how large an attribute's value is.
   ///
   /// Calls `fuse_reply_xattr`; from any thread.
@@ -142,7 +150,10 @@ package struct Owner: Sendable {
     status.st_size = off_t(attributes.sizeBytes)
     status.st_blocks = blkcnt_t((attributes.sizeBytes + 511) / 512)
     status.st_blksize = 128 << 10
-    let time = timespec(tv_sec: time_t(attributes.modifiedSeconds), tv_nsec: 0)
+    let time = timespec(
+      tv_sec: time_t(attributes.modifiedSeconds),
+      tv_nsec: Int(attributes.modifiedNanoseconds % 1_000_000_000)
+    )
     status.st_mtim = time
     status.st_ctim = time
     status.st_atim = time

@@ -9,21 +9,37 @@ package final class ControlFiles: Sendable {
   package struct File: Sendable {
     package let name: String
     package let isPrivate: Bool
+
+    /// Whether a cursor may be written to it, which moves every rank it holds.
+    package let takesCursors: Bool
     package let contents: @Sendable () -> [UInt8]
 
     package init(
       name: String,
       isPrivate: Bool = false,
+      takesCursors: Bool = false,
       contents: @escaping @Sendable () -> [UInt8]
     ) {
       self.name = name
       self.isPrivate = isPrivate
+      self.takesCursors = takesCursors
       self.contents = contents
     }
   }
 
+  /// Whom a write to a file concerns.
+  enum Target: Hashable {
+    case nobody
+    case rank(TrainingRun.RankName)
+    case everyRank
+  }
+
   private struct Snapshot {
-    let bytes: [UInt8]
+    var bytes: [UInt8]
+    let target: Target
+
+    /// What was written since the file was opened, as far as it makes one piece.
+    var written: [UInt8] = []
     let seconds: Int64
     let isPrivate: Bool
     var lookupCount: UInt64
@@ -46,19 +62,63 @@ package final class ControlFiles: Sendable {
 
   func lookUp(_ name: UnsafeRawBufferPointer, seconds: Int64) -> Attributes? {
     guard let file = files.first(where: { $0.name.utf8.elementsEqual(name) }) else { return nil }
-    let bytes = file.contents()
+    return snapshot(
+      file.contents(),
+      seconds: seconds,
+      isPrivate: file.isPrivate,
+      target: file.takesCursors ? .everyRank : .nobody
+    )
+  }
+
+  /// Keeps one state of a file until the kernel forgets it.
+  func snapshot(
+    _ bytes: [UInt8],
+    seconds: Int64,
+    isPrivate: Bool,
+    target: Target
+  ) -> Attributes? {
     let number = snapshots.withLock { snapshots in
       let number = snapshots.nextNumber
       snapshots.nextNumber += 1
       snapshots.byNumber[number] = Snapshot(
         bytes: bytes,
+        target: target,
         seconds: seconds,
-        isPrivate: file.isPrivate,
+        isPrivate: isPrivate,
         lookupCount: 1
       )
       return number
     }
     return attributes(of: number)
+  }
+
+  func target(of number: Int) -> Target {
+    snapshots.withLock { $0.byNumber[number]?.target ?? .nobody }
+  }
+
+  /// Empties a file that is about to be written.
+  func truncate(_ number: Int) {
+    snapshots.withLock { snapshots in
+      snapshots.byNumber[number]?.bytes = []
+      snapshots.byNumber[number]?.written = []
+    }
+  }
+
+  /// Takes up a part of what is written.
+  ///
+  /// - Returns: All that was written from the start on; nil where parts are missing before it, or it
+  ///   is more than any cursor.
+  func write(_ part: [UInt8], at offset: Int64, to number: Int, maxBytes: Int) -> [UInt8]? {
+    snapshots.withLock { snapshots in
+      guard var written = snapshots.byNumber[number]?.written else { return nil }
+      if offset == 0 { written = [] }
+      guard offset == Int64(written.count), written.count + part.count <= maxBytes else {
+        return nil
+      }
+      written += part
+      snapshots.byNumber[number]?.written = written
+      return written
+    }
   }
 
   func attributes(of number: Int) -> Attributes? {

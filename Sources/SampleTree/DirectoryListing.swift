@@ -31,6 +31,8 @@ extension MountTree {
     _ emit: (ListingEntry) -> Bool
   ) throws(Obstacle) {
     let node = try node(inode)
+    // A rank's directory lists the next epoch from the first look at it after the present one.
+    if offset == 0, case .pass(let number) = node { try turnIfConsumed(try pass(number)) }
     var cursor = ListingCursor(offset: offset)
     if offset < ListingCursor.firstPosition {
       // Also tells what is not there and what is no directory.
@@ -48,28 +50,29 @@ extension MountTree {
         let name = dataset.splits[split].name
         guard cursor.add(name, directory(.split(split)), emit) else { return }
       }
-    case .split(let split):
+    case .split:
       let ranks = dataset.onlyRank.map { $0..<$0 + 1 } ?? 0..<dataset.worldSize
       for rank in ranks.dropFirst(cursor.position) {
-        let rankNode = Node.rank(split: split, rank: rank)
-        guard cursor.add(Array(String(rank).utf8), directory(rankNode), emit) else { return }
+        guard addUnseen(String(rank), isDirectory: true, &cursor, emit) else { return }
       }
-    case .rank(let split, let rank):
-      try listSamples(of: try rankPass(split: split, rank: rank), &cursor, emit)
     case .pass(let number):
-      try listSamples(of: try pass(number), &cursor, emit)
+      try listPass(try pass(number), &cursor, emit)
+    case .epochs: break
+    case .streams:
+      for split in dataset.splits.indices.dropFirst(cursor.position) {
+        let name = dataset.splits[split].name
+        guard cursor.add(name, directory(.streamSplit(split)), emit) else { return }
+      }
+    case .streamSplit:
+      let ranks = dataset.onlyRank.map { $0..<$0 + 1 } ?? 0..<dataset.worldSize
+      for rank in ranks.dropFirst(cursor.position) {
+        guard addUnseen("\(rank).tar", isDirectory: false, &cursor, emit) else { return }
+      }
     case .sample(let number, let position):
       try listFields(of: try pass(number), at: position, &cursor, emit)
     case .controls:
       for file in controls.files.dropFirst(cursor.position) {
-        let attributes = Attributes(
-          inode: Node.unseenInode,
-          isDirectory: false,
-          sizeBytes: 0,
-          modifiedSeconds: mountedSeconds
-        )
-        let name = Array(file.name.utf8)
-        guard cursor.add(name, attributes, isLookedUp: false, emit) else { return }
+        guard addUnseen(file.name, isDirectory: false, &cursor, emit) else { return }
       }
     case .shards:
       for split in dataset.splits.indices.dropFirst(cursor.position) {
@@ -79,18 +82,39 @@ extension MountTree {
     case .shardSplit(let split):
       guard dataset.splits.indices.contains(split) else { throw .failure(.noSuchEntry) }
       listShards(of: split, &cursor, emit)
-    case .field, .snapshot, .shardFile: throw .failure(.notADirectory)
+    case .field, .snapshot, .shardFile, .stream: throw .failure(.notADirectory)
     }
+  }
+
+  /// Lists a name whose node only a lookup makes.
+  func addUnseen(
+    _ name: String,
+    isDirectory: Bool,
+    _ cursor: inout ListingCursor,
+    _ emit: (ListingEntry) -> Bool
+  ) -> Bool {
+    let attributes = Attributes(
+      inode: Node.unseenInode,
+      isDirectory: isDirectory,
+      sizeBytes: 0,
+      modifiedSeconds: mountedSeconds
+    )
+    return cursor.add(Array(name.utf8), attributes, isLookedUp: false, emit)
   }
 
   /// What `..` means; the root's own is the kernel's affair.
   private func parent(of node: Node) -> Node {
     switch node {
-    case .root, .split, .controls, .shards: return .root
-    case .rank(let split, _): return .split(split)
+    case .root, .split, .controls, .shards, .epochs, .streams: return .root
+    case .streamSplit: return .streams
+    case .stream(let number): return passes[number].map { .streamSplit($0.split) } ?? .streams
     case .pass(let number):
-      guard let pass = passes[number] else { return .root }
-      return pass.isOfRank ? .split(pass.split) : .shardSplit(pass.split)
+      switch passes[number]?.kind {
+      case nil: return .root
+      case .rank(let split, _, _, _): return .split(split)
+      case .epoch, .epochSplit, .epochRank: return .epochs
+      case .shard(let split, _, _): return .shardSplit(split)
+      }
     case .sample(let pass, _), .field(let pass, _, _):
       return passes[pass]?.directory ?? .root
     case .snapshot: return .controls
@@ -99,13 +123,17 @@ extension MountTree {
     }
   }
 
-  private func listSamples(
+  func listSamples(
     of pass: Pass,
     _ cursor: inout ListingCursor,
     _ emit: (ListingEntry) -> Bool
   ) throws(Obstacle) {
-    let first = cursor.position
-    for position in first..<max(first, Node.maxPositions) {
+    let first = pass.firstListed(from: cursor.position)
+    var next = first
+    while next < Node.maxPositions {
+      let position = next
+      cursor.skip(to: position)
+      next = pass.firstListed(from: position + 1)
       let sample: Sample
       do throws(Obstacle) {
         sample = try locate(position, in: pass)
@@ -168,6 +196,11 @@ struct ListingCursor {
 
   /// Where the next line stands among the entries that are not `.` or `..`.
   var position: Int { Int(clamping: next - min(next, Self.firstPosition)) }
+
+  /// Passes over entries that are not listed.
+  mutating func skip(to position: Int) {
+    next = max(next, UInt64(position) + Self.firstPosition)
+  }
 
   /// Hands out the next line, unless an earlier part has.
   ///

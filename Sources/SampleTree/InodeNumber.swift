@@ -9,10 +9,10 @@ package enum Node: Hashable, Sendable {
   /// The directory of a split.
   case split(Int)
 
-  /// A rank's directory; which pass it lists may change, its own number does not.
-  case rank(split: Int, rank: Int)
-
-  /// The directory of a pass that is not a rank's present one.
+  /// The directory of a pass.
+  ///
+  /// A rank's has another number after each turn and move, so that no name that the kernel keeps
+  /// below the old one can answer for the new.
   case pass(Int)
 
   /// A sample's directory.
@@ -26,6 +26,16 @@ package enum Node: Hashable, Sendable {
 
   /// One state of a control file, as it was when it was looked up.
   case snapshot(Int)
+
+  /// `/.epochs`.
+  case epochs
+
+  /// `/.streams` and `/.streams/<split>`.
+  case streams
+  case streamSplit(Int)
+
+  /// `/.streams/<split>/<rank>.tar`: what a pass has left.
+  case stream(pass: Int)
 
   /// `/.shards`.
   case shards
@@ -44,7 +54,6 @@ package enum Node: Hashable, Sendable {
   /// A sample with more fields is not shown.
   package static let maxFields = (1 << 12) - 1
   package static let maxSplits = 1 << 12
-  package static let maxRanks = 1 << 28
   package static let maxShards = 1 << 28
 
   // MARK: Numbers
@@ -52,11 +61,12 @@ package enum Node: Hashable, Sendable {
   private enum Kind: UInt64 {
     case top = 0
     case split = 1
-    case rank = 2
     case pass = 3
     case snapshot = 4
     case shardSplit = 5
     case shardFile = 6
+    case streamSplit = 7
+    case stream = 8
   }
 
   /// Numbers of kind `top`: the kernel's for the root, and the next ones.
@@ -64,6 +74,8 @@ package enum Node: Hashable, Sendable {
     static let root: UInt64 = 1
     static let controls: UInt64 = 2
     static let shards: UInt64 = 3
+    static let epochs: UInt64 = 4
+    static let streams: UInt64 = 5
   }
 
   package var inode: UInt64 {
@@ -72,7 +84,10 @@ package enum Node: Hashable, Sendable {
     case .controls: Top.controls
     case .shards: Top.shards
     case .split(let split): Self.fixed(.split, split, 0)
-    case .rank(let split, let rank): Self.fixed(.rank, split, rank)
+    case .epochs: Top.epochs
+    case .streams: Top.streams
+    case .streamSplit(let split): Self.fixed(.streamSplit, split, 0)
+    case .stream(let pass): Self.fixed(.stream, 0, pass)
     case .pass(let pass): Self.fixed(.pass, 0, pass)
     case .snapshot(let number): Self.fixed(.snapshot, 0, number)
     case .shardSplit(let split): Self.fixed(.shardSplit, split, 0)
@@ -108,15 +123,18 @@ package enum Node: Hashable, Sendable {
       case Top.root: self = .root
       case Top.controls: self = .controls
       case Top.shards: self = .shards
+      case Top.epochs: self = .epochs
+      case Top.streams: self = .streams
       default: return nil
       }
     case .split where number == 0: self = .split(split)
-    case .rank: self = .rank(split: split, rank: number)
+    case .streamSplit where number == 0: self = .streamSplit(split)
+    case .stream where split == 0: self = .stream(pass: number)
     case .pass where split == 0: self = .pass(number)
     case .snapshot: self = .snapshot(Int(inode & 0xFF_FFFF_FFFF))
     case .shardSplit where number == 0: self = .shardSplit(split)
     case .shardFile: self = .shardFile(split: split, place: number)
-    case .split, .pass, .shardSplit, nil: return nil
+    case .split, .pass, .shardSplit, .streamSplit, .stream, nil: return nil
     }
   }
 
@@ -130,8 +148,9 @@ package struct Attributes: Hashable, Sendable {
   package var isDirectory: Bool
   package var sizeBytes: Int64
 
-  /// Seconds since 1970.
+  /// Seconds since 1970, and what tells apart two states of one second.
   package var modifiedSeconds: Int64
+  package var modifiedNanoseconds: Int64 = 0
 
   /// Control files that hold a rank's progress are their owner's alone.
   package var isPrivate = false

@@ -17,9 +17,7 @@ extension MountTree {
   package func extendedAttributeNames(of inode: UInt64) throws(Obstacle) -> [String] {
     switch try node(inode) {
     case .sample, .field: [Name.key, Name.shard, Name.offset, Name.eTag]
-    case .rank(let split, let rank):
-      try length(of: rankPass(split: split, rank: rank)) == nil
-        ? [Name.epoch] : [Name.samples, Name.epoch]
+    case .pass(let number): try names(of: presentPass(try pass(number)))
     default: []
     }
   }
@@ -49,10 +47,11 @@ extension MountTree {
     case .field(let number, let position, let field):
       let (sample, ordinal) = try self.field(field, at: position, in: try pass(number))
       return try value(name, of: sample, offset: sample.index.member(ordinal).dataOffset)
-    case .rank(let split, let rank):
-      let pass = try rankPass(split: split, rank: rank)
+    case .pass(let number):
+      let pass = try presentPass(try pass(number))
+      guard let epoch = pass.epoch else { throw .failure(.noSuchAttribute) }
       switch name {
-      case Name.epoch: return Array("0".utf8)
+      case Name.epoch: return Array(String(epoch).utf8)
       case Name.samples:
         guard let length = length(of: pass) else { throw .failure(.noSuchAttribute) }
         return Array(String(length).utf8)
@@ -78,12 +77,17 @@ extension MountTree {
   }
 
   /// How many samples a rank has, where the indexes of all its shards are known.
+  private func names(of pass: Pass) -> [String] {
+    guard pass.epoch != nil else { return [] }
+    return length(of: pass) == nil ? [Name.epoch] : [Name.samples, Name.epoch]
+  }
+
   private func length(of pass: Pass) -> Int? {
     if let length = pass.length { return length }
     let shards = dataset.splits[pass.split].shards
     for place in pass.uncountedPlaces(from: 0, limit: shards.count) {
       guard let index = cache.index(ofShard: shards[place]), index.isComplete else { return nil }
-      pass.learn(sampleCount: index.sampleCount, isExact: true, ofPlace: place)
+      learn(index.sampleCount, isExact: true, ofPlace: place, pass)
     }
     return pass.length
   }

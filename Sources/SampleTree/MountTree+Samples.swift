@@ -21,19 +21,32 @@ extension MountTree {
     guard dataset.splits.indices.contains(split), dataset.shows(rank: rank) else {
       throw .failure(.noSuchEntry)
     }
-    let pass = passes.pass(.rank(split: split, rank: rank, epoch: 0)) {
-      freshOrder(split: split, epoch: 0)?.rank(rank)
+    let pass = try ordered(split) { () throws(OrderError) in
+      try run.present(split: split, rank: rank)
     }
     guard let pass else {
-      throw .failure(.tooManyPasses(path: path(of: .rank(split: split, rank: rank))))
+      throw .failure(.tooManyPasses(path: path(of: .split(split)) + "/\(rank)"))
     }
     return pass
   }
 
-  private func freshOrder(split: Int, epoch: Int) -> EpochOrder? {
-    let split = dataset.splits[split]
-    guard let shape = try? DatasetShape(shardCount: split.shards.count) else { return nil }
-    return try? EpochOrder(split.parameters, epoch: epoch, shape: shape)
+  /// Makes an order, waiting for counts that it wants.
+  func ordered<Value>(
+    _ split: Int,
+    _ make: () throws(OrderError) -> Value
+  ) throws(Obstacle) -> Value {
+    do throws(OrderError) {
+      return try make()
+    } catch {
+      guard case .countsWanted(let places) = error, let place = places.first else {
+        throw .failure(.noOrder(path: path(of: .split(split)), error))
+      }
+      let shard = dataset.splits[split].shards[place]
+      if let failure = cache.lastingFailure(ofShard: shard) {
+        throw .failure(.cache(path: path(of: .split(split)), failure))
+      }
+      throw .pending(.sample(number: Int.max, shard: shard))
+    }
   }
 
   /// Finds the sample at a position of a pass.
@@ -80,18 +93,22 @@ extension MountTree {
   ) throws(Obstacle) -> Bool {
     let index = cache.index(ofShard: shard)
     if let index, index.isComplete || number < index.sampleCount {
-      pass.learn(sampleCount: index.sampleCount, isExact: index.isComplete, ofPlace: place)
+      learn(index.sampleCount, isExact: index.isComplete, ofPlace: place, pass)
       return true
     }
     let failure = cache.lastingFailure(ofShard: shard)
     if let failure, settings.skipsUnreadable { skip(shard, for: failure) }
     if skippedShards.withLock({ $0.contains(shard) }) {
       // What was met of it may have been handed out, and keeps its positions.
-      pass.learn(sampleCount: index?.sampleCount ?? 0, isExact: true, ofPlace: place)
+      learn(index?.sampleCount ?? 0, isExact: true, ofPlace: place, pass)
       return true
     }
     if let failure { throw cacheFailure(failure, pass, position) }
     return false
+  }
+
+  func learn(_ count: Int, isExact: Bool, ofPlace place: Int, _ pass: Pass) {
+    if pass.learn(sampleCount: count, isExact: isExact, ofPlace: place) { tellEnd(of: pass) }
   }
 
   private func sample(
@@ -136,14 +153,23 @@ extension MountTree {
     case .shards: return ".shards"
     case .split(let split): return name(split)
     case .shardSplit(let split): return ".shards/\(name(split))"
-    case .rank(let split, let rank): return "\(name(split))/\(rank)"
+    case .epochs: return ".epochs"
+    case .streams: return ".streams"
+    case .streamSplit(let split): return ".streams/\(name(split))"
+    case .stream(let number):
+      guard let rank = passes[number]?.rankName else { return ".streams/?" }
+      return ".streams/\(name(rank.split))/\(rank.rank).tar"
     case .shardFile(let split, let place):
       guard holds(split: split, place: place) else { return ".shards/\(name(split))/?" }
       return ".shards/\(name(split))/\(PrintableName.text(shardName(ofPlace: place, in: split)))"
     case .pass(let number):
       guard let pass = passes[number] else { return "?" }
       switch pass.kind {
-      case .rank(let split, let rank, _): return path(of: .rank(split: split, rank: rank))
+      case .rank(let split, let rank, _, _): return "\(name(split))/\(rank)"
+      case .epoch(let epoch): return ".epochs/\(epoch)"
+      case .epochSplit(let epoch, let split): return ".epochs/\(epoch)/\(name(split))"
+      case .epochRank(let epoch, let split, let rank):
+        return ".epochs/\(epoch)/\(name(split))/\(rank)"
       case .shard(let split, let place, _):
         return path(of: .shardFile(split: split, place: place)) + ".d"
       }

@@ -15,7 +15,14 @@ package final class MountTree: Sendable {
   package let controls: ControlFiles
   let cache: ShardReader
   let logger: Logger
-  let passes = PassTable()
+  package let run: TrainingRun
+  var passes: PassTable { run.passTable }
+  let streams = Mutex<[Int: SampleStream]>([:])
+  let turns = TurnQueue()
+
+  /// Told of each sample that counts as consumed.
+  let record: (@Sendable (ServedSample) -> Void)?
+  private let kernel = Mutex(KernelReference())
   let shardNames = Mutex<[Int: ShardNames]>([:])
 
   /// Shards that are left out because they cannot be read.
@@ -36,9 +43,13 @@ package final class MountTree: Sendable {
     cache: ShardReader,
     settings: TreeSettings,
     controls: ControlFiles,
+    run: TrainingRun,
+    record: (@Sendable (ServedSample) -> Void)? = nil,
     mountedSeconds: Int64,
     logger: Logger
   ) {
+    self.run = run
+    self.record = record
     self.dataset = dataset
     self.cache = cache
     self.settings = settings
@@ -59,7 +70,21 @@ package final class MountTree: Sendable {
       cache.wait(forSample: number, ofShard: shard, waiter)
     case .bytes(let range, let shard, let plane):
       cache.wait(forBytes: range, ofShard: shard, plane: plane, waiter)
+    case .turn(let name):
+      turns.run { [self] in
+        turn(name)
+        waiter.cacheAnswered(nil)
+      }
     }
+  }
+
+  /// Names who keeps what the tree says, so that it can be told to let go.
+  package func connect(to kernel: any KernelCache) {
+    self.kernel.withLock { $0.kernel = kernel }
+  }
+
+  func withKernel(_ body: (any KernelCache) -> Void) {
+    if let kernel = kernel.withLock({ $0.kernel }) { body(kernel) }
   }
 
   package func forget(_ inode: UInt64, lookupCount: UInt64) {
@@ -69,8 +94,10 @@ package final class MountTree: Sendable {
 
   /// Whether the kernel may keep a name for its node; a control file is another at each lookup.
   package func keepsEntry(_ inode: UInt64) -> Bool {
-    if case .snapshot = Node(inode: inode) { return false }
-    return true
+    switch Node(inode: inode) {
+    case .snapshot, .stream: return false
+    default: return true
+    }
   }
 
   /// Whether a name that is missing from a directory will be for ever.
@@ -95,12 +122,16 @@ package final class MountTree: Sendable {
       guard dataset.splits.indices.contains(split), let rank = Self.number(name),
         dataset.shows(rank: rank)
       else { break }
-      return directory(.rank(split: split, rank: rank))
-    case .rank(let split, let rank):
-      let pass = try rankPass(split: split, rank: rank)
-      return try lookUpSample(name, in: pass)
+      return try directory(of: rankPass(split: split, rank: rank))
     case .pass(let number):
-      return try lookUpSample(name, in: try pass(number))
+      return try lookUp(name, inPass: try pass(number))
+    case .epochs:
+      guard let epoch = Self.number(name) else { break }
+      return try epochFolder(epoch)
+    case .streams:
+      guard let split = splitNumber(name) else { break }
+      return directory(.streamSplit(split))
+    case .streamSplit(let split): return try lookUpStream(name, in: split)
     case .sample(let pass, let position):
       return try lookUpField(name, in: try self.pass(pass), at: position)
     case .controls:
@@ -111,7 +142,7 @@ package final class MountTree: Sendable {
     case .shardSplit(let split):
       guard dataset.splits.indices.contains(split) else { break }
       return try lookUpShard(name, in: split)
-    case .field, .snapshot, .shardFile: throw .failure(.notADirectory)
+    case .field, .snapshot, .shardFile, .stream: throw .failure(.notADirectory)
     }
     throw .failure(.noSuchEntry)
   }
@@ -120,10 +151,12 @@ package final class MountTree: Sendable {
     if let split = splitNumber(name) { return directory(.split(split)) }
     if name.elementsEqual(".wdsfs".utf8) { return directory(.controls) }
     if name.elementsEqual(".shards".utf8) { return directory(.shards) }
+    if name.elementsEqual(".epochs".utf8) { return directory(.epochs) }
+    if name.elementsEqual(".streams".utf8) { return directory(.streams) }
     throw .failure(.noSuchEntry)
   }
 
-  private func lookUpSample(
+  func lookUpSample(
     _ name: UnsafeRawBufferPointer,
     in pass: Pass
   ) throws(Obstacle) -> Attributes {
@@ -159,16 +192,12 @@ package final class MountTree: Sendable {
   package func attributes(of inode: UInt64) throws(Obstacle) -> Attributes {
     let node = try node(inode)
     switch node {
-    case .root, .controls, .shards: return directory(node)
-    case .split(let split), .shardSplit(let split):
+    case .root, .controls, .shards, .epochs, .streams: return directory(node)
+    case .split(let split), .shardSplit(let split), .streamSplit(let split):
       guard dataset.splits.indices.contains(split) else { break }
       return directory(node)
-    case .rank(let split, let rank):
-      guard dataset.splits.indices.contains(split), dataset.shows(rank: rank) else { break }
-      return directory(node)
-    case .pass(let number):
-      guard case .shard(_, _, let shard) = try pass(number).kind else { break }
-      return directory(node, modifiedSeconds: modifiedSeconds(ofShard: shard))
+    case .pass(let number): return try directory(of: try pass(number), as: node)
+    case .stream(let number): return streamFile(try pass(number))
     case .sample(let number, let position):
       let sample = try locate(position, in: try pass(number))
       return directory(node, modifiedSeconds: modifiedSeconds(ofShard: sample.shard))
@@ -254,9 +283,16 @@ package final class MountTree: Sendable {
       return try read(
         Self.clip(offset, count, to: member.sizeBytes, from: member.dataOffset),
         ofShard: sample.shard,
-        plane: sample.plane,
-        body
-      )
+        plane: sample.plane
+      ) { first, second in
+        // Before the answer: the kernel must have let go of a listing that ends with this sample
+        // when its reader comes back for the next. The cursor is saved a while later.
+        serve(position, of: pass, sample, isError: false)
+        return body(first, second)
+      }
+    case .stream(let number):
+      let bytes = try readStream(try pass(number), at: offset, count: count)
+      return bytes.withUnsafeBytes { body($0, Self.nothing) }
     case .shardFile(let split, let place):
       guard holds(split: split, place: place) else { throw .failure(.noSuchEntry) }
       let shard = dataset.splits[split].shards[place]

@@ -1,6 +1,4 @@
-package import SampleOrder
-
-/// The splits of a mount, their shards, and the order that each of them has.
+/// The splits of a mount, their shards, and the ranks that share them.
 package struct MountedDataset: Sendable {
   package struct Split: Sendable {
     package let name: [UInt8]
@@ -8,26 +6,23 @@ package struct MountedDataset: Sendable {
     /// The split's shards by place, as numbers of the cache's shards.
     package let shards: [Int]
 
-    package let parameters: OrderParameters
-
-    package init(name: [UInt8], shards: [Int], parameters: OrderParameters) {
+    package init(name: [UInt8], shards: [Int]) {
       self.name = name
       self.shards = shards
-      self.parameters = parameters
     }
   }
 
   package let splits: [Split]
+  package let worldSize: Int
 
   /// The only rank that is shown, if one was chosen.
   package let onlyRank: Int?
 
-  package init(splits: [Split], onlyRank: Int?) {
+  package init(splits: [Split], worldSize: Int, onlyRank: Int?) {
     self.splits = splits
+    self.worldSize = worldSize
     self.onlyRank = onlyRank
   }
-
-  package var worldSize: Int { splits.first?.parameters.worldSize ?? 1 }
 
   func shows(rank: Int) -> Bool {
     (0..<worldSize).contains(rank) && (onlyRank ?? rank) == rank

@@ -7,7 +7,15 @@ import Synchronization
 /// kernel may remember it.
 final class Pass: Sendable {
   enum Kind: Hashable {
-    case rank(split: Int, rank: Int, epoch: Int)
+    /// A rank's walk in the run; generations tell apart what moves and turns begin.
+    case rank(split: Int, rank: Int, epoch: Int, generation: Int)
+
+    /// `/.epochs/<e>`, which lists splits, and `/.epochs/<e>/<split>`, which lists ranks.
+    case epoch(Int)
+    case epochSplit(epoch: Int, split: Int)
+
+    /// A whole epoch as a fresh start gives it.
+    case epochRank(epoch: Int, split: Int, rank: Int)
 
     /// The natural order of one shard; `shard` is the cache's number.
     case shard(split: Int, place: Int, shard: Int)
@@ -24,28 +32,57 @@ final class Pass: Sendable {
     var order: RankOrder?
     var countedShards = 0
     var countedSamples = 0
+
+    /// What the rank has consumed; nil where reading does not count.
+    var bookmark: RankBookmark?
+
+    /// What was consumed when the pass began, and is not listed.
+    var unlisted = Consumed.none
+
+    /// Whether it was told that nothing is left.
+    var isEndTold = false
+
+    /// Whether nothing is left, told for the first time.
+    mutating func tellsEnd() -> Bool {
+      guard !isEndTold, let order, bookmark?.isConsumed(in: order) == true else { return false }
+      isEndTold = true
+      return true
+    }
   }
 
-  init(number: Int, kind: Kind, order: RankOrder?) {
+  init(number: Int, kind: Kind, order: RankOrder?, bookmark: RankBookmark? = nil) {
     self.number = number
     self.kind = kind
-    self.known = Mutex(Known(order: order))
+    var known = Known(order: order)
+    known.bookmark = bookmark
+    known.unlisted = bookmark?.progress.consumed ?? .none
+    self.known = Mutex(known)
   }
 
   var split: Int {
     switch kind {
-    case .rank(let split, _, _), .shard(let split, _, _): split
+    case .rank(let split, _, _, _), .shard(let split, _, _), .epochRank(_, let split, _),
+      .epochSplit(_, let split):
+      split
+    case .epoch: 0
     }
   }
 
-  var isOfRank: Bool { if case .rank = kind { true } else { false } }
-
   /// The directory that lists the pass.
-  var directory: Node {
+  var directory: Node { .pass(number) }
+
+  /// The epoch it walks through; nil for a shard's own order and for folders of passes.
+  var epoch: Int? {
     switch kind {
-    case .rank(let split, let rank, _): .rank(split: split, rank: rank)
-    case .shard: .pass(number)
+    case .rank(_, _, let epoch, _), .epochRank(let epoch, _, _): epoch
+    case .epoch, .epochSplit, .shard: nil
     }
+  }
+
+  /// The split and rank that the pass counts for; nil where reading does not count.
+  var rankName: TrainingRun.RankName? {
+    guard case .rank(let split, let rank, _, _) = kind else { return nil }
+    return TrainingRun.RankName(split: split, rank: rank)
   }
 
   /// What stands at a position of a rank's order; nil where the pass has none of its own.
@@ -54,13 +91,63 @@ final class Pass: Sendable {
   }
 
   /// Takes up what is known of a shard; another thread may have done so already.
-  func learn(sampleCount: Int, isExact: Bool, ofPlace place: Int) {
+  ///
+  /// - Returns: Whether it turns out that nothing is left.
+  func learn(sampleCount: Int, isExact: Bool, ofPlace place: Int) -> Bool {
     known.withLock { known in
       let isNew = known.order?.learn(sampleCount: sampleCount, isExact: isExact, ofShard: place)
-      guard isNew == true, isExact else { return }
+      guard isNew == true, isExact else { return false }
       known.countedShards += 1
       known.countedSamples += sampleCount
+      return known.tellsEnd()
     }
+  }
+
+  // MARK: Progress
+
+  /// The first position from the given one on that the pass lists; beyond its end where none is.
+  func firstListed(from position: Int) -> Int {
+    known.withLock { $0.order?.firstLeft(from: position, $0.unlisted) ?? position }
+  }
+
+  var bookmark: RankBookmark? { known.withLock { $0.bookmark } }
+
+  /// Whether nothing of the epoch is left; false while that is not known.
+  var isConsumed: Bool {
+    known.withLock { known in
+      guard let order = known.order, let bookmark = known.bookmark else { return false }
+      return bookmark.isConsumed(in: order)
+    }
+  }
+
+  /// Counts a sample as consumed.
+  ///
+  /// - Returns: Whether it is so since now, and whether nothing is left since now.
+  func serve(_ position: Int) -> (isNew: Bool, isEnd: Bool) {
+    known.withLock { known in
+      guard let order = known.order, known.bookmark?.served(position, in: order) == true else {
+        return (false, false)
+      }
+      return (true, known.tellsEnd())
+    }
+  }
+
+  /// Takes up a trainer's commit.
+  ///
+  /// - Returns: Whether nothing is left since now.
+  func commit(_ position: Int, at milliseconds: Int64) throws(CommitError) -> Bool {
+    let result = known.withLock { known -> Result<Bool, CommitError> in
+      guard let order = known.order, var bookmark = known.bookmark else { return .success(false) }
+      do throws(CommitError) {
+        try bookmark.commit(position, in: order, at: milliseconds)
+      } catch {
+        return .failure(error)
+      }
+      known.bookmark = bookmark
+      known.isEndTold = false
+      return .success(known.tellsEnd())
+    }
+    return try result.get()
   }
 
   var length: Int? { known.withLock { $0.order?.length } }
@@ -117,6 +204,23 @@ final class PassTable: Sendable {
 
   subscript(number: Int) -> Pass? {
     table.withLock { $0.passes.indices.contains(number) ? $0.passes[number] : nil }
+  }
+
+  /// Enters a pass that nobody can have entered before.
+  ///
+  /// - Returns: nil where inode numbers have no room for another pass.
+  func add(_ kind: Pass.Kind, order: RankOrder, bookmark: RankBookmark) -> Pass? {
+    table.withLock { table in
+      guard table.passes.count < Node.maxPasses else { return nil }
+      let pass = Pass(
+        number: table.passes.count,
+        kind: kind,
+        order: order,
+        bookmark: bookmark
+      )
+      table.passes.append(pass)
+      return pass
+    }
   }
 
   /// The pass of that kind, made at its first use.

@@ -1,4 +1,5 @@
 package import Remote
+package import SampleOrder
 package import ShardCache
 
 /// Why a path cannot be answered.
@@ -23,6 +24,12 @@ package enum TreeError: Error, Sendable {
   /// More folders of samples were looked up than inode numbers have room for.
   case tooManyPasses(path: String)
 
+  /// An epoch has no order, for example because a rank has nothing to repeat.
+  case noOrder(path: String, OrderError)
+
+  /// What was written to a cursor file is none, or not this run's.
+  case badCursor(path: String, RunError)
+
   /// A name of more than 255 bytes.
   case nameTooLong
 
@@ -35,7 +42,7 @@ extension TreeError {
   package var shard: ObjectKey? {
     switch self {
     case .noSuchEntry, .notADirectory, .isADirectory, .noSuchAttribute, .readOnly, .nameTooLong,
-      .tooManyPasses, .cache(_, .closed):
+      .tooManyPasses, .noOrder, .badCursor, .cache(_, .closed):
       nil
     case .sparseField(_, let shard), .tooManyFields(_, let shard, _),
       .cache(_, .fetch(let shard, _, _)), .cache(_, .shardChanged(let shard, _)),
@@ -49,6 +56,8 @@ extension TreeError: CustomStringConvertible {
   package var description: String {
     switch self {
     case .noSuchEntry: "no such entry"
+    case .noOrder(let path, let error): "\(path) has no order: \(error)"
+    case .badCursor(let path, let error): "\(path): \(error)"
     case .notADirectory: "not a directory"
     case .isADirectory: "a directory"
     case .noSuchAttribute: "no such attribute"
@@ -79,4 +88,7 @@ package enum Want: Hashable, Sendable {
   /// The index of a shard up to a sample; `Int.max`: all of it.
   case sample(number: Int, shard: Int)
   case bytes(Range<Int64>, shard: Int, plane: BytePlane)
+
+  /// A rank's directory on its next epoch.
+  case turn(TrainingRun.RankName)
 }

@@ -205,12 +205,12 @@ import Testing
     let test = try tree([.init("a.jpg", "x")])
     _ = try test.names("train/0")
     let strangers: [Node] = [
-      .split(5), .rank(split: 0, rank: 9), .rank(split: 7, rank: 0), .pass(99), .shardSplit(3),
+      .split(5), .streamSplit(9), .stream(pass: 98), .pass(99), .shardSplit(3),
       .sample(pass: 77, position: 0), .sample(pass: 1, position: 5), .snapshot(4),
       .field(pass: 1, position: 0, field: 9), .shardFile(split: 0, place: 9),
       .shardFile(split: 9, place: 0),
     ]
-    for inode in strangers.map(\.inode) + [0, 4, .max] {
+    for inode in strangers.map(\.inode) + [0, 6, .max] {
       #expect(throws: TreeError.self) {
         _ = try test.answer { () throws(Obstacle) in
           try test.tree.attributes(of: inode)

@@ -49,16 +49,34 @@ final class TestTree {
       logger: logger
     )
     let parameters = try OrderParameters(worldSize: options.worldSize)
+    var cursor = Cursor()
+    for split in dataset.splits {
+      cursor.splits[split.name.description] = SplitCursor(
+        fingerprint: "of a test",
+        partition: parameters.partition,
+        present: Leg(parameters, epoch: 0)
+      )
+    }
+    let shardCounts = dataset.splits.map(\.shards.count)
+    let run = TrainingRun(
+      cursor: cursor,
+      splitNames: dataset.splits.map(\.name.description)
+    ) { split in
+      guard let shape = try? DatasetShape(shardCount: shardCounts[split]) else {
+        preconditionFailure("\(shardCounts[split]) shards")
+      }
+      return shape
+    }
     tree = MountTree(
       dataset: MountedDataset(
-        splits: dataset.splits.map {
-          MountedDataset.Split(name: $0.name.bytes, shards: $0.shards, parameters: parameters)
-        },
+        splits: dataset.splits.map { MountedDataset.Split(name: $0.name.bytes, shards: $0.shards) },
+        worldSize: options.worldSize,
         onlyRank: options.onlyRank
       ),
       cache: cache,
       settings: options.settings,
       controls: ControlFiles(files: options.files),
+      run: run,
       mountedSeconds: 1_700_000_000,
       logger: logger
     )

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Remote
+import SampleOrder
 import SampleTree
 import ShardCache
 
@@ -11,6 +12,7 @@ struct ControlContents: Sendable {
   let dataset: Dataset
   let cache: ShardReader
   let store: any ObjectStore
+  let run: TrainingRun
   let events: EventLog
   private let startedAt = ContinuousClock.now
 
@@ -20,6 +22,7 @@ struct ControlContents: Sendable {
     dataset: Dataset,
     cache: ShardReader,
     store: any ObjectStore,
+    run: TrainingRun,
     events: EventLog
   ) {
     self.settings = settings
@@ -27,6 +30,7 @@ struct ControlContents: Sendable {
     self.dataset = dataset
     self.cache = cache
     self.store = store
+    self.run = run
     self.events = events
   }
 
@@ -35,6 +39,9 @@ struct ControlContents: Sendable {
       ControlFiles.File(name: "config.json") { json(configuration) },
       ControlFiles.File(name: "stats.json") { json(statistics) },
       ControlFiles.File(name: "log") { events.bytes },
+      ControlFiles.File(name: "cursor.json", isPrivate: true, takesCursors: true) {
+        run.cursor().encoded()
+      },
     ]
   }
 
@@ -49,7 +56,8 @@ struct ControlContents: Sendable {
     let mountpoint: String
     let worldSize: Int
     let rank: Int?
-    let shuffle = "none"
+    let shuffle: String
+    let seed: UInt64
     let names: String
     let splits: [Split]
     let cachePlace: String
@@ -67,7 +75,8 @@ struct ControlContents: Sendable {
   }
 
   private var configuration: Configuration {
-    Configuration(
+    let cursor = run.cursor()
+    return Configuration(
       version: Self.version,
       pid: getpid(),
       program: "wdsfs \(Version.text)",
@@ -75,6 +84,8 @@ struct ControlContents: Sendable {
       mountpoint: settings.mountPoint,
       worldSize: settings.worldSize.size,
       rank: settings.worldSize.onlyRank,
+      shuffle: cursor.shuffle.rawValue,
+      seed: cursor.seed,
       names: settings.names.rawValue,
       splits: dataset.splits.map { split in
         Configuration.Split(

@@ -18,6 +18,11 @@ enum Mount {
     _ process: MountProcess
   ) throws(Failure) -> ExitCode {
     let log = process.log
+    // First of all, so that a cursor that cannot be used costs no request.
+    let opened = try OpenCursor.open(settings, log: log)
+    let settings = try settings.resuming(opened?.cursor)
+    let ledger: Ledger? =
+      if let path = settings.order.ledgerPath { try Ledger.open(path, log: log) } else { nil }
     let address = try StoreWiring.address(settings)
     let store = try StoreWiring.store(at: address, settings, log)
     defer { store.shutDown() }
@@ -34,6 +39,7 @@ enum Mount {
     // process ends, which is next.
     _ = Unmanaged.passRetained(cache)
     defer { cache.shutDown() }
+    let run = try RunWiring.run(settings, opened, dataset, cache, log)
     let tree = MountTree(
       dataset: try mounted(dataset, at: address, settings),
       cache: cache,
@@ -45,13 +51,70 @@ enum Mount {
           dataset: dataset,
           cache: cache,
           store: store,
+          run: run,
           events: process.events
         ).files
       ),
+      run: run,
+      record: ledger.map { record(in: $0, dataset) },
       mountedSeconds: Int64(time(nil)),
       logger: log
     )
-    return try serve(tree, source: address.displayName, settings, process)
+    var saver: CursorSaver?
+    let ending = try serve(tree, source: address.displayName, settings, process) {
+      saver = opened.map { save(run, to: $0.file, after: ledger, log) }
+    }
+    let isSaved = saver?.finish() ?? true
+    return (ledger?.finish() ?? true) && isSaved ? ending : .forced
+  }
+
+  // MARK: Progress
+
+  /// What is counted in a snapshot is counted a moment before it is answered; by the time the
+  /// snapshot is written, the answers have left.
+  private static let answerMilliseconds = 20
+
+  private static func save(
+    _ run: TrainingRun,
+    to file: CursorFile,
+    after ledger: Ledger?,
+    _ log: Logger
+  ) -> CursorSaver {
+    CursorSaver.start(
+      file,
+      log: log,
+      beforeSave: {
+        var pause = timespec(tv_sec: 0, tv_nsec: answerMilliseconds * 1_000_000)
+        nanosleep(&pause, nil)
+        ledger?.flush()
+      },
+      source: { saved in
+        let version = run.changeCount
+        guard version != saved else { return nil }
+        return CursorSaver.Snapshot(version: version, cursor: run.cursor())
+      }
+    )
+  }
+
+  private static func record(
+    in ledger: Ledger,
+    _ dataset: Dataset
+  ) -> @Sendable (ServedSample) -> Void {
+    let names = dataset.splits.map(\.name.bytes)
+    return { served in
+      ledger.note(
+        LedgerLine(
+          split: names[served.split],
+          rank: served.rank,
+          epoch: served.epoch,
+          position: served.position,
+          shard: served.shard.bytes,
+          number: served.number,
+          key: served.key,
+          state: served.isError ? .error : .ok
+        )
+      )
+    }
   }
 
   // MARK: Tree
@@ -68,20 +131,11 @@ enum Mount {
           + "\(Node.maxSplits); choose some with --split"
       )
     }
-    let parameters: OrderParameters
-    do throws(OrderError) {
-      parameters = try OrderParameters(worldSize: settings.worldSize.size)
-    } catch {
-      throw Failure(.usage, "\(error)")
-    }
     return MountedDataset(
       splits: dataset.splits.map { split in
-        MountedDataset.Split(
-          name: split.name.bytes,
-          shards: split.shards,
-          parameters: parameters
-        )
+        MountedDataset.Split(name: split.name.bytes, shards: split.shards)
       },
+      worldSize: settings.worldSize.size,
       onlyRank: settings.worldSize.onlyRank
     )
   }
@@ -105,7 +159,8 @@ enum Mount {
     _ tree: MountTree,
     source: String,
     _ settings: MountSettings,
-    _ process: MountProcess
+    _ process: MountProcess,
+    whenMounted: () -> Void
   ) throws(Failure) -> ExitCode {
     let session: FuseSession
     do throws(FuseError) {
@@ -122,6 +177,7 @@ enum Mount {
     } catch {
       throw Failure(.cannotMount, "\(error); see wdsfs mount --help")
     }
+    tree.connect(to: session)
     let end = MountEnd(mountPoint: settings.mountPoint, log: process.log)
     let served = ServedSession(session)
     guard answers(settings.mountPoint) else {
@@ -130,6 +186,7 @@ enum Mount {
       throw Failure(.cannotMount, "mounted, but does not answer: \(settings.mountPoint)")
     }
     ReadAheadLimit.raise(forMountAt: settings.mountPoint)
+    whenMounted()
     process.log.info(
       "mounted",
       metadata: [

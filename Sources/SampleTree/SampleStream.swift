@@ -1,0 +1,236 @@
+import Remote
+import ShardCache
+import Synchronization
+import TarIndex
+
+/// `/.streams/<split>/<rank>.tar`: what remains of a rank's epoch as one tar, made as it is read.
+///
+/// Whole samples in the rank's order, each member as `<key>.<field>`. Where a sample begins in the
+/// tar follows from those before it, so a few places are remembered and the rest is walked from the
+/// nearest of them; who reads from front to back never walks.
+final class SampleStream: Sendable {
+  /// Where a sample begins in the tar.
+  private struct Mark {
+    var offset: Int64
+    var position: Int
+  }
+
+  private struct State {
+    /// Every so many samples, ascending; the first is the tar's begin.
+    var marks = [Mark(offset: 0, position: 0)]
+
+    /// Where the last read ended, which is where the next one begins.
+    var latest = Mark(offset: 0, position: 0)
+    var samplesSinceMark = 0
+
+    /// Samples that were handed out, and count once bytes beyond them are asked for.
+    var delivered: [(end: Int64, position: Int)] = []
+  }
+
+  /// A place a 64 samples: 16 bytes each, and a walk of at most as many index look-ups.
+  private static let samplesPerMark = 64
+
+  let pass: Pass
+  private let state = Mutex(State())
+
+  init(_ pass: Pass) {
+    self.pass = pass
+  }
+
+  /// No smaller than the tar: each member takes no more here than in its shard, and the end is added.
+  func maxBytes(in tree: MountTree) -> Int64 {
+    let shards = tree.dataset.splits[pass.split].shards
+    return shards.reduce(10_240) { sum, shard in
+      let bytes = tree.cache.shards[shard].sizeBytes
+      let (total, isOver) = sum.addingReportingOverflow(bytes)
+      return isOver ? Int64.max : total
+    }
+  }
+
+  /// Reads a part of the tar.
+  ///
+  /// - Parameters:
+  ///   - offset: In the tar.
+  ///   - count: At most so many bytes; fewer come at the end only.
+  ///   - tree: Finds the samples.
+  ///   - served: Called with each position that counts as consumed from now on: all its bytes lie
+  ///     before the offset, or before an end that was reached.
+  /// - Returns: The bytes; none beyond the end.
+  /// - Throws: `Obstacle`; what is missing is then asked for.
+  func read(
+    at offset: Int64,
+    count: Int,
+    in tree: MountTree,
+    served: (Int) -> Void
+  ) throws(Obstacle) -> [UInt8] {
+    var mark = start(before: offset)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count)
+    for position in takeDelivered(before: offset) { served(position) }
+    while bytes.count < count {
+      let position = pass.firstListed(from: mark.position)
+      let sample: Sample
+      do throws(Obstacle) {
+        sample = try tree.locate(position, in: pass)
+      } catch {
+        guard case .failure(.noSuchEntry) = error else { throw error }
+        for position in takeDelivered(before: Int64.max) { served(position) }
+        append(
+          zerosFrom: mark.offset,
+          to: mark.offset + Int64(TarMemberHeader.endBytes),
+          at: offset,
+          count,
+          &bytes
+        )
+        break
+      }
+      mark.position = position
+      let end = try append(sample, from: mark, in: tree, at: offset, count, &bytes)
+      let next = Mark(offset: end, position: position + 1)
+      guard end <= offset + Int64(bytes.count) else { break }
+      if end <= offset {
+        served(position)
+      } else {
+        deliver(position, end: end)
+      }
+      remember(next)
+      mark = next
+    }
+    return bytes
+  }
+
+  private func deliver(_ position: Int, end: Int64) {
+    state.withLock { state in
+      guard !state.delivered.contains(where: { $0.position == position }) else { return }
+      state.delivered.append((end, position))
+    }
+  }
+
+  private func takeDelivered(before offset: Int64) -> [Int] {
+    state.withLock { state in
+      let counted = state.delivered.filter { $0.end <= offset }.map(\.position)
+      if !counted.isEmpty { state.delivered.removeAll { $0.end <= offset } }
+      return counted
+    }
+  }
+
+  // MARK: Places
+
+  private func start(before offset: Int64) -> Mark {
+    state.withLock { state in
+      if state.latest.offset <= offset, state.latest.offset >= state.marks.last?.offset ?? 0 {
+        return state.latest
+      }
+      var (low, high) = (0, state.marks.count)
+      while high - low > 1 {
+        let middle = (low + high) / 2
+        if state.marks[middle].offset <= offset { low = middle } else { high = middle }
+      }
+      return state.marks[low]
+    }
+  }
+
+  private func remember(_ mark: Mark) {
+    state.withLock { state in
+      guard mark.offset > state.latest.offset else { return }
+      state.latest = mark
+      state.samplesSinceMark += 1
+      guard state.samplesSinceMark == Self.samplesPerMark else { return }
+      state.samplesSinceMark = 0
+      state.marks.append(mark)
+    }
+  }
+
+  // MARK: Bytes
+
+  /// Adds what of a sample lies in the wanted part.
+  ///
+  /// - Returns: Where the sample ends in the tar.
+  private func append(
+    _ sample: Sample,
+    from mark: Mark,
+    in tree: MountTree,
+    at offset: Int64,
+    _ count: Int,
+    _ bytes: inout [UInt8]
+  ) throws(Obstacle) -> Int64 {
+    tree.advance(pass, to: mark.position, at: sample)
+    let key = sample.index.withKey(ofSample: sample.number) { Array($0) }
+    var place = mark.offset
+    for ordinal in sample.index.fieldOrdinals(ofSample: sample.number) {
+      let member = sample.index.member(ordinal)
+      guard !member.isSparse else {
+        let node = Node.sample(pass: pass.number, position: mark.position)
+        let shard = tree.cache.shards[sample.shard].key
+        throw .failure(.sparseField(path: tree.path(of: node), shard: shard))
+      }
+      let name = key + [UInt8(ascii: ".")] + sample.index.withFieldName(ordinal) { Array($0) }
+      let header = TarMemberHeader(
+        name: name,
+        sizeBytes: member.sizeBytes,
+        modifiedSeconds: member.modifiedSeconds
+      )
+      header.bytes.withUnsafeBytes { append($0, from: place, at: offset, count, &bytes) }
+      place += Int64(header.bytes.count)
+      try append(member, of: sample, from: place, in: tree, at: offset, count, &bytes)
+      place += member.sizeBytes
+      let padded = place + Int64(TarMemberHeader.paddingBytes(after: member.sizeBytes))
+      append(zerosFrom: place, to: padded, at: offset, count, &bytes)
+      place = padded
+    }
+    return place
+  }
+
+  private func append(
+    _ member: ShardIndex.Member,
+    of sample: Sample,
+    from place: Int64,
+    in tree: MountTree,
+    at offset: Int64,
+    _ count: Int,
+    _ bytes: inout [UInt8]
+  ) throws(Obstacle) {
+    while true {
+      let wanted = offset + Int64(bytes.count)
+      let end = min(place + member.sizeBytes, offset + Int64(count))
+      guard wanted >= place, wanted < end else { return }
+      let start = member.dataOffset + (wanted - place)
+      let length = min(end - wanted, Int64(ShardReader.maxReadBytes))
+      let range = start..<start + length
+      let isThere = tree.cache.withBytes(range, ofShard: sample.shard, plane: sample.plane) {
+        bytes += $0
+        bytes += $1
+        return true
+      }
+      guard isThere == true else {
+        throw .pending(.bytes(range, shard: sample.shard, plane: sample.plane))
+      }
+    }
+  }
+
+  private func append(
+    _ piece: UnsafeRawBufferPointer,
+    from place: Int64,
+    at offset: Int64,
+    _ count: Int,
+    _ bytes: inout [UInt8]
+  ) {
+    let wanted = offset + Int64(bytes.count)
+    let end = min(place + Int64(piece.count), offset + Int64(count))
+    guard wanted >= place, wanted < end else { return }
+    bytes += piece[Int(wanted - place)..<Int(end - place)]
+  }
+
+  private func append(
+    zerosFrom place: Int64,
+    to placeEnd: Int64,
+    at offset: Int64,
+    _ count: Int,
+    _ bytes: inout [UInt8]
+  ) {
+    let wanted = offset + Int64(bytes.count)
+    let end = min(placeEnd, offset + Int64(count))
+    guard wanted >= place, wanted < end else { return }
+    bytes += repeatElement(0, count: Int(end - wanted))
+  }
+}

@@ -1,0 +1,290 @@
+package import SampleOrder
+import Synchronization
+
+/// How far a training run is: which epoch each rank walks through, and what it has consumed of it.
+///
+/// Begins from a cursor and can be asked for the present one at any time. What a rank's reads and
+/// commits mean is decided by its `RankBookmark`; here stands which pass is a rank's present one.
+package final class TrainingRun: Sendable {
+  /// Makes the order of an epoch out of what is known of a split's shards by now.
+  package typealias ShapeOfSplit = @Sendable (_ split: Int) -> DatasetShape
+
+  private struct State {
+    var cursor: Cursor
+
+    /// The present pass of each rank that was asked for, by split.
+    var present: [[Int: Pass]]
+
+    /// Every directory that a rank had and the kernel may still hold, oldest first.
+    var folders: [RankName: [Int]] = [:]
+
+    /// The orders made last, by split and epoch.
+    var orders: [OrderName: EpochOrder] = [:]
+    var generation = 0
+  }
+
+  /// A rank of a split, by numbers.
+  package struct RankName: Hashable, Sendable {
+    package let split: Int
+    package let rank: Int
+  }
+
+  private struct OrderName: Hashable {
+    let split: Int
+    let epoch: Int
+  }
+
+  private static let maxOrders = 8
+  private static let maxFolders = 8
+
+  /// By split number.
+  package let splitNames: [String]
+  package let worldSize: Int
+  private let passes: PassTable
+  private let shape: ShapeOfSplit
+  private let state: Mutex<State>
+
+  /// Counts what changes the cursor, so that nobody saves the same one twice.
+  private let changes = Atomic<Int>(0)
+
+  /// Takes up a run where a cursor says.
+  ///
+  /// - Parameters:
+  ///   - cursor: Resumed at the present world size; holds every split.
+  ///   - splitNames: The cursor's splits by number.
+  ///   - shape: What is known of a split's shards.
+  package init(cursor: Cursor, splitNames: [String], shape: @escaping ShapeOfSplit) {
+    self.splitNames = splitNames
+    self.shape = shape
+    worldSize = cursor.worldSize ?? 1
+    passes = PassTable()
+    state = Mutex(
+      State(cursor: cursor, present: Array(repeating: [:], count: splitNames.count))
+    )
+  }
+
+  var passTable: PassTable { passes }
+
+  // MARK: Orders
+
+  /// The order of an epoch as the run leaves it, or, where it is fresh, as a first start gives it.
+  ///
+  /// - Throws: `OrderError.countsWanted` where shards must be counted before.
+  package func order(split: Int, epoch: Int, isFresh: Bool = false) throws(OrderError) -> EpochOrder
+  {
+    let name = OrderName(split: split, epoch: epoch)
+    let (known, cursor) = state.withLock { state in
+      (isFresh ? nil : state.orders[name], state.cursor)
+    }
+    if let known { return known }
+    guard let saved = cursor.splits[splitNames[split]] else {
+      preconditionFailure("no split \(split) in the cursor")
+    }
+    if isFresh {
+      let parameters = try OrderParameters(
+        shuffle: cursor.shuffle,
+        seed: cursor.seed,
+        worldSize: saved.present.worldSize,
+        lanes: saved.present.lanes,
+        shuffleWindow: cursor.shuffleWindow,
+        partition: saved.partition,
+        equalize: cursor.equalize
+      )
+      return try EpochOrder(parameters, epoch: epoch, shape: shape(split))
+    }
+    let order = try cursor.order(of: saved, epoch: epoch, shape: shape(split))
+    state.withLock { state in
+      if state.orders.count >= Self.maxOrders { state.orders = [:] }
+      state.orders[name] = order
+    }
+    return order
+  }
+
+  // MARK: Passes
+
+  /// The pass that a rank's directory lists now.
+  func present(split: Int, rank: Int) throws(OrderError) -> Pass? {
+    if let pass = state.withLock({ $0.present[split][rank] }) { return pass }
+    let saved = state.withLock { state in
+      state.cursor.splits[splitNames[split]]?.present.ranks[rank] ?? Progress()
+    }
+    let order = try self.order(split: split, epoch: saved.epoch).rank(rank)
+    return begin(RankBookmark(saved, in: order), order, split: split, rank: rank, replacing: nil)
+  }
+
+  /// Enters a pass as a rank's present one, unless somebody was faster.
+  private func begin(
+    _ bookmark: RankBookmark,
+    _ order: RankOrder,
+    split: Int,
+    rank: Int,
+    replacing old: Pass?
+  ) -> Pass? {
+    state.withLock { state in
+      let present = state.present[split][rank]
+      guard present === old else { return present }
+      state.generation += 1
+      let kind = Pass.Kind.rank(
+        split: split,
+        rank: rank,
+        epoch: order.epoch,
+        generation: state.generation
+      )
+      guard let pass = passes.add(kind, order: order, bookmark: bookmark) else { return nil }
+      state.present[split][rank] = pass
+      var folders = state.folders[RankName(split: split, rank: rank)] ?? []
+      folders.append(pass.number)
+      state.folders[RankName(split: split, rank: rank)] = folders.suffix(Self.maxFolders)
+      return pass
+    }
+  }
+
+  /// The directories that the kernel may know a rank by.
+  func folders(split: Int, rank: Int) -> [Int] {
+    state.withLock { $0.folders[RankName(split: split, rank: rank)] ?? [] }
+  }
+
+  /// Goes on to the next epoch, if the present one is consumed.
+  ///
+  /// - Returns: Whether the rank's directory now lists another pass.
+  func turn(split: Int, rank: Int) throws(OrderError) -> Bool {
+    guard let pass = try present(split: split, rank: rank), pass.isConsumed,
+      let bookmark = pass.bookmark
+    else { return false }
+    let order = try self.order(split: split, epoch: bookmark.progress.epoch + 1).rank(rank)
+    var next = bookmark
+    next.turn(to: order)
+    noteChange()
+    return begin(next, order, split: split, rank: rank, replacing: pass) != nil
+  }
+
+  func noteChange() {
+    changes.add(1, ordering: .relaxed)
+  }
+
+  // MARK: Commits
+
+  /// What a commit means for a rank's directory.
+  enum Effect {
+    case noted
+
+    /// Nothing is left of the pass.
+    case end(Pass)
+
+    /// Another pass is listed now.
+    case moved
+  }
+
+  /// Takes up what a trainer wrote to a rank's `.cursor`.
+  ///
+  /// - Returns: What comes of it for the rank's directory.
+  func commit(
+    _ request: CommitRequest,
+    split: Int,
+    rank: Int,
+    milliseconds: Int64
+  ) throws(RunError) -> Effect {
+    do {
+      guard let pass = try present(split: split, rank: rank), let bookmark = pass.bookmark else {
+        return .noted
+      }
+      let epoch = request.epoch ?? bookmark.progress.epoch
+      guard epoch != bookmark.progress.epoch else {
+        let isEnd = try pass.commit(request.position, at: milliseconds)
+        noteChange()
+        return isEnd ? .end(pass) : .noted
+      }
+      let order = try self.order(split: split, epoch: epoch).rank(rank)
+      var moved = bookmark
+      try moved.commit(request.position, in: order, at: milliseconds)
+      noteChange()
+      _ = begin(moved, order, split: split, rank: rank, replacing: pass)
+      return .moved
+    } catch let error as CommitError {
+      throw .commit(error)
+    } catch let error as OrderError {
+      throw .order(error)
+    } catch {
+      preconditionFailure("\(error)")
+    }
+  }
+
+  /// Moves ranks to where a whole cursor document says.
+  ///
+  /// - Parameters:
+  ///   - document: Of this run: the same order, dataset and earlier legs.
+  ///   - only: A rank's `.cursor` moves that rank of that split alone; nil moves all it holds.
+  /// - Returns: The ranks whose directories now list another pass.
+  /// - Throws: `RunError`; ranks before the one that failed have moved.
+  func move(
+    to document: Cursor,
+    only: RankName?
+  ) throws(RunError) -> [RankName] {
+    let cursor = state.withLock { $0.cursor }
+    do throws(CursorError) {
+      try cursor.checkRun(document)
+    } catch {
+      throw .cursor(error)
+    }
+    var moved: [RankName] = []
+    for (split, name) in splitNames.enumerated() where only.map({ $0.split == split }) ?? true {
+      guard let saved = document.splits[name] else { continue }
+      for rank in 0..<worldSize
+      where document.holds(rank: rank) && (only.map { $0.rank == rank } ?? true) {
+        let progress = saved.present.ranks[rank]
+        do throws(OrderError) {
+          guard let pass = try present(split: split, rank: rank), let bookmark = pass.bookmark
+          else { continue }
+          let order = try self.order(split: split, epoch: progress.epoch).rank(rank)
+          var next = bookmark
+          next.move(to: progress, in: order)
+          if begin(next, order, split: split, rank: rank, replacing: pass) != nil {
+            moved.append(RankName(split: split, rank: rank))
+          }
+        } catch {
+          throw .order(error)
+        }
+      }
+    }
+    noteChange()
+    return moved
+  }
+
+  // MARK: The cursor
+
+  /// How often the cursor has changed; the same number means the same cursor.
+  package var changeCount: Int { changes.load(ordering: .acquiring) }
+
+  /// The cursor as it is now.
+  package func cursor() -> Cursor {
+    var (cursor, present) = state.withLock { ($0.cursor, $0.present) }
+    for (split, name) in splitNames.enumerated() {
+      for (rank, pass) in present[split] {
+        guard let progress = pass.bookmark?.progress else { continue }
+        cursor.splits[name]?.present.ranks[rank] = progress
+      }
+    }
+    return cursor
+  }
+}
+
+/// Why a write to a cursor file was not taken.
+package enum RunError: Error, Sendable {
+  case commit(CommitError)
+  case cursor(CursorError)
+  case order(OrderError)
+
+  /// Neither a position nor a cursor document.
+  case notACursor
+}
+
+extension RunError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .commit(let error): "\(error)"
+    case .cursor(let error): "\(error)"
+    case .order(let error): "\(error)"
+    case .notACursor: "write a position like 12800, an epoch and one like 3:12800, or a cursor"
+    }
+  }
+}

@@ -1,0 +1,179 @@
+import Glibc
+import Logging
+import Remote
+import SampleOrder
+import SampleTree
+import ShardCache
+import TarIndex
+
+/// From what the user and the cursor say of the order to a run that goes on where it stopped.
+enum RunWiring {
+  /// Makes the run, counting what its order wants counted before anything is shown.
+  ///
+  /// - Parameters:
+  ///   - settings: With the cursor's world size taken up.
+  ///   - opened: What `--cursor` names; nil without.
+  ///   - dataset: As listed.
+  ///   - cache: Counts the shards.
+  ///   - log: Hears of progress.
+  /// - Returns: The run, at the present world size.
+  /// - Throws: `.cursor` for a cursor of another dataset or order, `.usage` for an order that cannot
+  ///   be, and why a shard could not be counted.
+  static func run(
+    _ settings: MountSettings,
+    _ opened: OpenCursor?,
+    _ dataset: Dataset,
+    _ cache: ShardReader,
+    _ log: Logger
+  ) throws(Failure) -> TrainingRun {
+    let names = dataset.splits.map(\.name.description)
+    let cursor = try cursor(settings, opened, dataset)
+    let shards = dataset.splits.map(\.shards)
+    let run = TrainingRun(cursor: cursor, splitNames: names) { split in
+      shape(of: shards[split], cache)
+    }
+    for (split, name) in names.enumerated() {
+      let epochs = Set(cursor.splits[name]?.present.ranks.map(\.epoch) ?? [])
+      for epoch in epochs.sorted() {
+        try prepare(run, split, epoch, shards[split], cache, log)
+      }
+    }
+    return run
+  }
+
+  // MARK: Cursor
+
+  private static func cursor(
+    _ settings: MountSettings,
+    _ opened: OpenCursor?,
+    _ dataset: Dataset
+  ) throws(Failure) -> Cursor {
+    var fingerprints: [String: String] = [:]
+    for split in dataset.splits {
+      fingerprints[split.name.description] = DatasetFingerprint.text(
+        of: split.shards.map { dataset.shards[$0] }
+      )
+    }
+    try opened?.check(settings.order, fingerprints: fingerprints)
+    let order = settings.order
+    let size = settings.worldSize.size
+    var cursor =
+      try opened?.resumed(atWorldSize: size)
+      ?? Cursor(
+        shuffle: order.options.shuffle ?? .none,
+        seed: order.options.seed ?? 0,
+        shuffleWindow: order.options.shuffleWindow ?? 1,
+        equalize: order.options.equalize,
+        lanesAsked: order.lanes
+      )
+    do throws(OrderError) {
+      for (name, fingerprint) in fingerprints where cursor.splits[name] == nil {
+        let parameters = try OrderParameters(
+          shuffle: cursor.shuffle,
+          seed: cursor.seed,
+          worldSize: size,
+          lanes: cursor.lanesAsked,
+          shuffleWindow: cursor.shuffleWindow,
+          partition: order.options.partition ?? .shards,
+          equalize: cursor.equalize
+        )
+        cursor.splits[name] = SplitCursor(
+          fingerprint: fingerprint,
+          partition: parameters.partition,
+          present: Leg(parameters, epoch: order.firstEpoch ?? 0)
+        )
+      }
+    } catch {
+      throw Failure(.usage, "\(error); see wdsfs mount --help")
+    }
+    if let rank = settings.worldSize.onlyRank { cursor = cursor.holding(only: [rank]) }
+    return cursor
+  }
+
+  // MARK: Counts
+
+  /// What is known of a split's shards by now.
+  private static func shape(of shards: [Int], _ cache: ShardReader) -> DatasetShape {
+    guard var shape = try? DatasetShape(shardCount: shards.count) else {
+      preconditionFailure("\(shards.count) shards")
+    }
+    for (place, shard) in shards.enumerated() {
+      guard let index = cache.index(ofShard: shard), index.isComplete else { continue }
+      // A count out of range is none: the order then asks for it and says so.
+      try? shape.set(.exactly(index.sampleCount), ofShard: place)
+    }
+    return shape
+  }
+
+  /// Works an epoch's order out, and counts what it asks for until it can be.
+  private static func prepare(
+    _ run: TrainingRun,
+    _ split: Int,
+    _ epoch: Int,
+    _ shards: [Int],
+    _ cache: ShardReader,
+    _ log: Logger
+  ) throws(Failure) {
+    while true {
+      do throws(OrderError) {
+        _ = try run.order(split: split, epoch: epoch)
+        return
+      } catch {
+        guard case .countsWanted(let places) = error else { throw Failure(.usage, "\(error)") }
+        try count(places.map { shards[$0] }, run.splitNames[split], cache, log)
+      }
+    }
+  }
+
+  /// So many headers are read at once: enough to hide a request's way.
+  private static let countedAtOnce = 16
+
+  private static func count(
+    _ shards: [Int],
+    _ split: String,
+    _ cache: ShardReader,
+    _ log: Logger
+  ) throws(Failure) {
+    var told = ContinuousClock.now
+    for start in stride(from: 0, to: shards.count, by: countedAtOnce) {
+      let some = shards[start..<min(start + countedAtOnce, shards.count)]
+      let waiters = some.map { shard in
+        let waiter = CountWaiter()
+        cache.wait(forSample: Int.max, ofShard: shard, waiter)
+        return waiter
+      }
+      for waiter in waiters {
+        if let failure = waiter.wait() {
+          if case .fetch(_, _, let error) = failure { throw Failure(error, remote: split) }
+          throw Failure(.badShards, "cannot count the samples of \(split): \(failure)")
+        }
+      }
+      guard told.duration(to: .now) >= .seconds(1) else { continue }
+      told = .now
+      log.info(
+        "counted \(start + some.count) of \(shards.count) shards of \(split)",
+        metadata: [
+          "event": "order.counting", "split": "\(split)", "done": "\(start + some.count)",
+          "of": "\(shards.count)",
+        ]
+      )
+    }
+  }
+}
+
+/// Lets the mount's start wait for a shard's index.
+private final class CountWaiter: CacheWaiter, @unchecked Sendable {
+  // Proof of `@unchecked Sendable`: the failure is written once before the signal, and read after.
+  private var failure: CacheError?
+  private let isAnswered = ReadySignal()
+
+  func cacheAnswered(_ failure: CacheError?) {
+    self.failure = failure
+    isAnswered.signal()
+  }
+
+  func wait() -> CacheError? {
+    isAnswered.wait()
+    return failure
+  }
+}
