@@ -90,7 +90,7 @@ let package = Package(
     ),
     tests(of: "Remote", ["TestSupport"]),
     tests(of: "S3Client", ["Remote", "TestSupport", logging]),
-    tests(of: "TarIndex", ["CXXHash", crypto]),
+    tests(of: "TarIndex", ["Remote", "CXXHash", crypto]),
     tests(of: "Decompression", ["CCompression", "TarIndex", crypto]),
     .testTarget(
       name: "ShardFormatTests",

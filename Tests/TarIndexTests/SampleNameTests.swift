@@ -137,21 +137,4 @@ import Testing
     }
     #expect(Walk.listedNames(0, of: index).prefix(3) == ["a.jpg", "a.a.jpg", "a."])
   }
-
-  // MARK: Log
-
-  @Test("in logs, control characters and foreign bytes are shown by number")
-  func logEscapes() {
-    let bytes: [UInt8] = [0x61, 0x1B, 0x0A, 0x7F, 0x5C, 0xE9, 0xC3, 0xA9, 0x00]
-    #expect(escapedForLog(bytes) == "a\\x1B\\x0A\\x7F\\x5C\\xE9\u{E9}\\x00")
-  }
-
-  @Test("in logs, a name has at most 200 bytes and is not cut within a character")
-  func logLength() {
-    #expect(escapedForLog([UInt8](repeating: 0x61, count: 300)).utf8.count == 200)
-    #expect(escapedForLog([UInt8](repeating: 0, count: 300)).utf8.count == 200)
-    let accents = Array(("a" + String(repeating: "\u{E9}", count: 300)).utf8)
-    #expect(escapedForLog(accents).utf8.count == 199)
-    #expect(escapedForLog(accents).hasSuffix("\u{E9}"))
-  }
 }

@@ -1,3 +1,4 @@
+import Remote
 import TarIndex
 
 /// An archive that was walked, and what came of it in words that a test can compare.
@@ -46,9 +47,9 @@ struct Walk {
     let fields = index.fieldOrdinals(ofSample: sample).map { ordinal in
       let member = index.member(ordinal)
       let mark = member.isSparse ? "~" : "="
-      return index.withFieldName(ordinal) { "\(escapedForLog($0))\(mark)\(member.sizeBytes)" }
+      return index.withFieldName(ordinal) { "\(PrintableName.text($0))\(mark)\(member.sizeBytes)" }
     }
-    let key = index.withKey(ofSample: sample) { escapedForLog($0) }
+    let key = index.withKey(ofSample: sample) { PrintableName.text($0) }
     return "\(key): \(fields.joined(separator: " "))"
   }
 
@@ -58,7 +59,7 @@ struct Walk {
       let count = scratch.withUnsafeMutableBytes {
         index.writeListedName(ofField: ordinal, inSample: sample, into: $0)
       }
-      return escapedForLog(scratch[..<count])
+      return PrintableName.text(scratch[..<count])
     }
   }
 }

@@ -30,16 +30,9 @@ import WDSFS
 
   @Test func aSentenceStaysOneHarmlessLine() {
     let failure = Failure(.usage, "a\nb\r\n\u{1b}[31mred\u{9b}x\u{202e}\u{0}\n")
-    #expect(failure.description == #"wdsfs: a b \x1b[31mred\u{9b}x\u{202e}\x00"#)
+    #expect(failure.description == #"wdsfs: a b \x1B[31mred\u{9b}x\u{202e}\x00"#)
     let name = ObjectKey([0x61, 0x0a, 0xff, 0x5c, 0xc3, 0xa9])
     let gone = Failure(.noSuchObject(key: name), remote: "s3://b")
-    #expect(gone.sentence.contains(#"a\x0a\xff\x5cé of s3://b"#))
-  }
-
-  @Test func namesArePrintedToTwoHundredBytes() {
-    let long = PrintableText.name([UInt8](repeating: 0x61, count: 300))
-    #expect(long == String(repeating: "a", count: 200) + "...")
-    // A letter that the limit cuts is shown as the bytes that are left of it.
-    #expect(PrintableText.name([UInt8](repeating: 0xc3, count: 2)) == #"\xc3\xc3"#)
+    #expect(gone.sentence.contains(#"a\x0A\xFF\x5Cé of s3://b"#))
   }
 }

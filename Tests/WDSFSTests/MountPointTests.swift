@@ -50,7 +50,7 @@ import WDSFS
     #expect(try refusal(folder.path + "/no/ne").hasPrefix("no such directory: "))
     #expect(try refusal(file).hasPrefix("not a directory: \(file);"))
     #expect(try refusal(file + "/m").hasPrefix("not a directory: "))
-    #expect(try refusal(full).hasPrefix(#"not empty: \#(full) holds a\x1bb;"#))
+    #expect(try refusal(full).hasPrefix(#"not empty: \#(full) holds a\x1Bb;"#))
     #expect(try refusal("/proc").hasPrefix("already a mount: /proc (proc of "))
     #expect(try refusal("/").hasPrefix("already a mount: / "))
     #expect(try refusal(folder.path + "/loop").hasPrefix("not accessible: "))

@@ -1,11 +1,9 @@
-/// Makes foreign text fit for a terminal and a line of log.
+/// Makes whole sentences fit for a terminal and a line of log; names in them went through
+/// `PrintableName` before.
 ///
 /// A name in a bucket may hold line ends, terminal escapes or marks that turn the direction of what
 /// follows; none of them is ever printed.
 package enum PrintableText {
-  /// The most that is printed of one name, by the format's rule for messages.
-  package static let maxNameBytes = 200
-
   /// The text on one line: what cannot be printed is escaped, line ends become spaces.
   package static func oneLine(_ text: String) -> String {
     if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
@@ -20,25 +18,6 @@ package enum PrintableText {
     }
     while line.last == " " { line.removeLast() }
     return line
-  }
-
-  /// A name as bytes: control bytes, backslashes and what is not UTF-8 as `\xHH`, at most 200 bytes.
-  package static func name(_ bytes: some Collection<UInt8>) -> String {
-    var rest = Array(bytes.prefix(maxNameBytes))[...]
-    var text = ""
-    while let first = rest.first {
-      if first == UInt8(ascii: "\\") {
-        text += "\\x5c"
-        rest.removeFirst()
-      } else if let (scalar, length) = firstScalar(of: rest) {
-        append(scalar, to: &text)
-        rest.removeFirst(length)
-      } else {
-        text += hexEscape(first)
-        rest.removeFirst()
-      }
-    }
-    return bytes.count > maxNameBytes ? text + "..." : text
   }
 
   /// Appends the scalar, escaped where a terminal would act on it rather than show it.
@@ -56,13 +35,6 @@ package enum PrintableText {
   }
 
   private static func hexEscape(_ byte: UInt8) -> String {
-    (byte < 0x10 ? "\\x0" : "\\x") + String(byte, radix: 16)
-  }
-
-  private static func firstScalar(of bytes: ArraySlice<UInt8>) -> (Unicode.Scalar, Int)? {
-    var iterator = bytes.makeIterator()
-    var decoder = UTF8()
-    guard case .scalarValue(let scalar) = decoder.decode(&iterator) else { return nil }
-    return (scalar, UTF8.width(scalar))
+    (byte < 0x10 ? "\\x0" : "\\x") + String(byte, radix: 16, uppercase: true)
   }
 }

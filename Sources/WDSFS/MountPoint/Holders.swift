@@ -1,4 +1,5 @@
 import Glibc
+import Remote
 
 /// Who keeps a mount busy: processes that are in it, or have a file of it open.
 enum Holders {
@@ -49,6 +50,6 @@ enum Holders {
     guard file >= 0 else { return "process" }
     defer { close(file) }
     let bytes = FileDescriptorOutput.readAll(from: file, maxBytes: 64)
-    return PrintableText.name(bytes.prefix { $0 != UInt8(ascii: "\n") })
+    return PrintableName.text(bytes.prefix { $0 != UInt8(ascii: "\n") })
   }
 }

@@ -1,5 +1,6 @@
 import Glibc
 package import Logging
+import Remote
 
 /// Looks, before anything is fetched, whether a mount can be made at a place.
 package struct MountPoint {
@@ -51,8 +52,8 @@ package struct MountPoint {
   private func clear(_ place: String, _ log: Logger) throws(Failure) {
     for _ in 0..<Self.maxStale {
       guard let mount = MountTable.current().top(at: place) else { return }
-      let kind = PrintableText.name(mount.fileSystem)
-      let source = PrintableText.name(mount.source)
+      let kind = PrintableName.text(mount.fileSystem)
+      let source = PrintableName.text(mount.source)
       guard mount.isWdsfs else {
         throw Failure(
           .cannotMount,
@@ -101,7 +102,7 @@ package struct MountPoint {
       guard name == "." || name == ".." else {
         throw Failure(
           .cannotMount,
-          "not empty: \(place) holds \(PrintableText.name(name.utf8)); mount on an empty directory"
+          "not empty: \(place) holds \(PrintableName.text(name.utf8)); mount on an empty directory"
         )
       }
     }

@@ -1,4 +1,5 @@
 import Glibc
+import Remote
 
 /// Ends a mount: takes it off its folder, and waits until its process has ended.
 ///
@@ -30,8 +31,8 @@ package struct Unmount {
     guard mount.isWdsfs else {
       throw Failure(
         .cannotMount,
-        "not a mount of wdsfs: \(place) is \(PrintableText.name(mount.fileSystem)) of "
-          + "\(PrintableText.name(mount.source)); use umount"
+        "not a mount of wdsfs: \(place) is \(PrintableName.text(mount.fileSystem)) of "
+          + "\(PrintableName.text(mount.source)); use umount"
       )
     }
     let server = ServingProcess.of(place)

@@ -19,12 +19,12 @@ extension Failure {
     case .noSuchObject(let key):
       self.init(
         .notFound,
-        "object is gone: \(PrintableText.name(key.bytes)) of \(remote); mount again"
+        "object is gone: \(PrintableName.text(key.bytes)) of \(remote); mount again"
       )
     case .objectChanged(let key, let listed, let found):
       self.init(
         .internalError,
-        "object changed meanwhile: \(PrintableText.name(key.bytes)) of \(remote) "
+        "object changed meanwhile: \(PrintableName.text(key.bytes)) of \(remote) "
           + "(listed \(listed), found \(found)); mount again"
       )
     case .refused(let what, let code, let detail):
@@ -48,7 +48,7 @@ extension Failure {
     case .rangesUnsupported(let key):
       self.init(
         .internalError,
-        "server gives no ranges: \(PrintableText.name(key.bytes)) of \(remote); "
+        "server gives no ranges: \(PrintableName.text(key.bytes)) of \(remote); "
           + "use a server that does"
       )
     case .badReply(let what, let detail):
