@@ -99,6 +99,10 @@ let package = Package(
     ),
     tests(of: "SampleOrder"),
     tests(
+      of: "ShardCache",
+      ["CCompression", "Decompression", "Remote", "TarIndex", "TestSupport", logging]
+    ),
+    tests(
       of: "SampleTree",
       ["Remote", "SampleOrder", "ShardCache", "TarIndex", "TestSupport", logging]
     ),

@@ -91,6 +91,8 @@ package final class CacheDirectory: Sendable {
   ///   - parent: The folder above.
   ///   - path: Of the folder above, or its own, for messages.
   ///   - isOurs: One that only we make, and that nobody else may even read.
+  /// - Returns: Its descriptor.
+  /// - Throws: What is wrong with it.
   private static func openFolder(
     _ name: String,
     below parent: Int32,

@@ -70,6 +70,7 @@ extension ShardReader {
   /// - Parameters:
   ///   - chunk: The next of the load.
   ///   - latch: Opened when it is worth trying again, where there is no room.
+  /// - Returns: Where to put its bytes, or why not.
   func beginWhole(_ chunk: ChunkID, _ latch: Latch) -> WholeChunk {
     if holds(chunk) { return .there }
     let (answer, number) = fetches.withLock { fetches -> (WholeChunk?, FetchPlan.FetchNumber) in
