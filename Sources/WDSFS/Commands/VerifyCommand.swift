@@ -1,3 +1,4 @@
+import Remote
 import ArgumentParser
 
 /// `wdsfs verify`: whether each sample was served once.
@@ -105,7 +106,7 @@ private struct VerificationReport: Encodable {
     lostLines = verification.lostLineCount
     epochs = results.map { name, epoch in
       Row(
-        split: PrintableText.name(name.split),
+        split: PrintableName.text(name.split),
         epoch: name.epoch,
         expected: epoch.expectedCount,
         served: epoch.servedCount,
@@ -123,8 +124,8 @@ private struct VerificationReport: Encodable {
   }
 
   private static func text(_ sample: Verification.Sample) -> String {
-    let key = sample.key.isEmpty ? "" : " (\(PrintableText.name(sample.key)))"
-    return "sample \(sample.number)\(key) of \(PrintableText.name(sample.shard))"
+    let key = sample.key.isEmpty ? "" : " (\(PrintableName.text(sample.key)))"
+    return "sample \(sample.number)\(key) of \(PrintableName.text(sample.shard))"
   }
 
   var text: String {
