@@ -4,6 +4,7 @@ import Logging
 import Remote
 import SampleTree
 import ShardCache
+import Synchronization
 
 /// A request of libfuse on its way between threads.
 ///
@@ -19,6 +20,13 @@ final class FuseContext: Sendable {
 
   /// Calls `fuse_req_interrupted`.
   let parked = ParkedRequests<Request> { fuse_req_interrupted($0.pointer) != 0 }
+
+  private let hasAnswered = Atomic(false)
+
+  /// Whether nothing has been sent to the kernel yet.
+  func isFirstAnswer() -> Bool {
+    !hasAnswered.load(ordering: .relaxed) && !hasAnswered.exchange(true, ordering: .relaxed)
+  }
 
   init(answering: Answering, logger: Logger) {
     self.answering = answering

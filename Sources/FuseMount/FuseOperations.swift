@@ -31,6 +31,10 @@ enum FuseOperations {
     // Every listing brings the attributes along: without, each file costs a lookup of its own.
     connection.want |= UInt32(FUSE_CAP_READDIRPLUS)
     connection.want &= ~UInt32(FUSE_CAP_READDIRPLUS_AUTO)
+    // See `ParallelLookups`.
+    connection.want |= connection.capable & UInt32(FUSE_CAP_PARALLEL_DIROPS)
+    // The kernel opens by itself and would take a truncating open for done; so it asks for it.
+    connection.want &= ~UInt32(FUSE_CAP_ATOMIC_O_TRUNC)
     // Contents never change behind the kernel's back.
     // But a rank's listing does, and then its directory's time: the kernel compares it before it
     // shows what it has kept of a listing.
