@@ -185,6 +185,7 @@ enum Mount {
       _ = served.wait()
       throw Failure(.cannotMount, "mounted, but does not answer: \(settings.mountPoint)")
     }
+    let device = MountTable.current().top(at: settings.mountPoint)?.device
     ReadAheadLimit.raise(forMountAt: settings.mountPoint)
     whenMounted()
     process.log.info(
@@ -199,6 +200,10 @@ enum Mount {
     )
     if !process.reportMounted() { end.detachNow() }
     let status = served.wait()
+    // A connection that was aborted leaves its mount behind, which nobody serves any more.
+    if let device, MountTable.current().top(at: settings.mountPoint)?.device == device {
+      end.detachNow()
+    }
     guard status == 0 else {
       throw Failure(.internalError, "the mount ended: \(errorText(status)); see the log")
     }
