@@ -13,6 +13,7 @@ final class ChunkStore: Sendable {
     var reading = DiskRest()
     var writing = DiskRest()
     var corruptCount = 0
+    var evictionCount = 0
   }
 
   private let directory: CacheDirectory
@@ -29,6 +30,7 @@ final class ChunkStore: Sendable {
   /// Bytes of the files that this mount knows of.
   var usedBytes: Int64 { state.withLock { $0.ledger.usedBytes } }
   var corruptCount: Int { state.withLock { $0.corruptCount } }
+  var evictionCount: Int { state.withLock { $0.evictionCount } }
 
   /// Whether a load is worth trying; without I/O.
   func mayHold(_ chunk: ChunkID, of identity: ShardIdentity) -> Bool {
@@ -201,6 +203,7 @@ final class ChunkStore: Sendable {
     while !fits(bytes, limit, count) {
       guard let oldest = state.withLock({ $0.ledger.oldestFile }) else { return false }
       remove(oldest, &count)
+      state.withLock { $0.evictionCount += 1 }
     }
     return true
   }

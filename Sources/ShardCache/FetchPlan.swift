@@ -16,7 +16,7 @@ struct FetchPlan {
     /// Written to disk, or never to be.
     var isClean = false
 
-    /// Fetched ahead of any reader and not read since.
+    /// Fetched for readers that have not read it since.
     var isAhead: Bool
 
     /// Given up by its fetch while someone still reads what had come.
@@ -41,7 +41,19 @@ struct FetchPlan {
   /// Names one fetch under way.
   typealias FetchNumber = Int
 
-  /// Chunks by least recent use, oldest first: what was read, and what is ahead of all readers.
+  /// For whom a chunk is brought.
+  enum Need {
+    /// A reader waits for it.
+    case read
+
+    /// Someone passes over it who need not find it twice: the scan of an index, a whole load.
+    case scan
+
+    /// Nobody waits for it yet.
+    case ahead
+  }
+
+  /// What was read, by least recent use, and what is still to be read, the nearest first.
   private struct Queue {
     var oldest = Slot.none
     var newest = Slot.none
@@ -117,9 +129,17 @@ struct FetchPlan {
     move(number, isAhead: false)
   }
 
+  /// Has the waiter told when a chunk is filled up to a byte.
   mutating func wait(for number: Int, filledTo bytes: Int, _ waiter: any CacheWaiter) {
     slots[number].waiting.append(Waiting(filledBytes: bytes, waiter: waiter))
-    use(number)
+  }
+
+  /// Makes a chunk the one that is needed next, until it is read.
+  mutating func expect(_ number: Int) {
+    guard !slots[number].isOrphan, ahead.oldest != number else { return }
+    unlink(number)
+    slots[number].isAhead = true
+    linkNearest(number)
   }
 
   // MARK: Fetching
@@ -159,7 +179,7 @@ struct FetchPlan {
   ///   - shard: Their shard.
   ///   - plane: Which bytes of the shard.
   ///   - planeBytes: The plane's size, which bounds the last chunk.
-  ///   - isAhead: Nobody waits for them yet.
+  ///   - need: For whom.
   ///   - sparingAhead: What was fetched ahead stays, even where nothing else can go.
   ///   - ticket: The fetch that brings them.
   /// - Returns: Whether there was room; where not, no chunk was entered.
@@ -168,11 +188,11 @@ struct FetchPlan {
     ofShard shard: Int32,
     plane: BytePlane,
     planeBytes: Int64,
-    isAhead: Bool,
+    for need: Need,
     sparingAhead: Bool,
     ticket: FetchNumber
   ) -> Bool {
-    let maxUnsettledCount = isAhead ? maxSlotCount - maxSlotCount / 4 : maxSlotCount
+    let maxUnsettledCount = need == .ahead ? maxSlotCount - maxSlotCount / 4 : maxSlotCount
     guard unsettledCount + run.count <= maxUnsettledCount else { return false }
     // What lies ahead never takes all the room: the chunk that is being read would be pushed out.
     if isAhead && sparingAhead {
@@ -187,9 +207,10 @@ struct FetchPlan {
         Slot(
           chunk: chunk,
           lengthBytes: chunk.lengthBytes(ofPlane: planeBytes),
-          isAhead: isAhead,
+          isAhead: need != .scan,
           ticket: ticket
-        )
+        ),
+        isNearest: need == .read
       )
     }
     return true
@@ -227,8 +248,6 @@ struct FetchPlan {
       served.append(waiting.waiter)
       return true
     }
-    // They have not read it yet, and must find it.
-    if !served.isEmpty { use(number) }
     return served
   }
 
@@ -283,8 +302,8 @@ struct FetchPlan {
 
   /// Drops the chunk that is needed least, if any can go.
   ///
-  /// What was read goes first, the least recently used before the others. Of what lies ahead of the
-  /// readers, what came last goes first, since it is needed last.
+  /// What was read goes first, the least recently used before the others. Of what is still to be
+  /// read, what came last goes first, since it is needed last, and what is waited for goes last.
   mutating func evictOne(sparingAhead: Bool) -> Bool {
     var number = firstEvictable(from: read.oldest, next: \.newer)
     if number == nil && !sparingAhead {
@@ -317,9 +336,9 @@ struct FetchPlan {
   /// How many chunks `passOver` looks at in one go.
   private static let maxLooks = 256
 
-  /// Lets go of what was fetched ahead and is no longer ahead of anybody.
+  /// Lets go of what was fetched to be read and is no longer ahead of anybody.
   ///
-  /// Looks at the oldest of them only, which is where what nobody came for is left lying.
+  /// Looks at the nearest of them only, which is where what nobody came for is left lying.
   mutating func passOver(where isStale: (ChunkID) -> Bool) {
     var number = ahead.oldest
     for _ in 0..<Self.maxLooks where number != Slot.none {
@@ -355,7 +374,7 @@ struct FetchPlan {
     unsettledCount += (isCounted ? 1 : 0) - (wasCounted ? 1 : 0)
   }
 
-  private mutating func insert(_ slot: Slot) {
+  private mutating func insert(_ slot: Slot, isNearest: Bool) {
     let number: Int
     if let free = freeSlots.popLast() {
       number = free
@@ -366,7 +385,7 @@ struct FetchPlan {
     }
     numbers[slot.chunk] = number
     unsettledCount += 1
-    link(number)
+    if isNearest { linkNearest(number) } else { link(number) }
   }
 
   /// Takes a chunk out; where someone still reads it, its slot goes with the last lease.
@@ -404,6 +423,14 @@ struct FetchPlan {
       queue.count += 1
       if queue.oldest == Slot.none { queue.oldest = number }
     }
+  }
+
+  private mutating func linkNearest(_ number: Int) {
+    slots[number].older = Slot.none
+    slots[number].newer = ahead.oldest
+    if ahead.oldest != Slot.none { slots[ahead.oldest].older = number }
+    ahead.oldest = number
+    if ahead.newest == Slot.none { ahead.newest = number }
   }
 
   private mutating func unlink(_ number: Int) {

@@ -168,14 +168,15 @@ final class IndexBuild: CacheWaiter {
     case .chunk(let range, let ahead):
       let size = reader.shards[shard].sizeBytes
       if !ahead.isEmpty { reader.obtainAhead(ahead, ofShard: shard) }
-      _ = reader.obtain(range, ofShard: shard, plane: .stored, planeBytes: size, self)
+      _ = reader.obtain(range, ofShard: shard, plane: .stored, planeBytes: size, .scan, self)
     case .header(let range): hop(to: range)
     }
   }
 
   private func feedWhatIsThere(_ state: inout State) {
-    while state.phase == .detecting || state.phase == .scanning, !state.scanner.isDone,
-      state.rejection == nil
+    // Too few bytes for a tar may still be a compressed one, so all are detected first.
+    while state.phase == .detecting
+      || state.phase == .scanning && !state.scanner.isDone && state.rejection == nil
     {
       let offset = state.phase == .detecting ? 0 : state.scanner.nextOffset
       let number = Int32(clamping: offset / Int64(ChunkID.sizeBytes))

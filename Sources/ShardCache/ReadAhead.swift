@@ -53,6 +53,9 @@ struct ReadAhead {
       turn %= streams.count
       while let span = streams[turn].pending.first {
         if let run = missing(span) {
+          // What comes before it was there once, and may be read and gone before there is room.
+          let rest = run.lowerBound..<max(run.lowerBound, span.chunks.upperBound)
+          streams[turn].pending[streams[turn].pending.startIndex].chunks = rest
           var next = span
           next.chunks = run
           return next

@@ -39,6 +39,7 @@ extension ShardReader {
   ///   - shard: Its number.
   ///   - plane: Which bytes of it.
   ///   - planeBytes: Their number.
+  ///   - need: Of a reader, or of a scan that passes over the bytes once.
   ///   - waiter: Told when the first chunk that is not ready yet has come, or at once where all is
   ///     ready.
   /// - Returns: Whether the waiter is taken care of; false where only a whole load can bring what
@@ -48,6 +49,7 @@ extension ShardReader {
     ofShard shard: Int,
     plane: BytePlane,
     planeBytes: Int64,
+    _ need: FetchPlan.Need,
     _ waiter: any CacheWaiter
   ) -> Bool {
     let numbers = ChunkID.numbers(holding: range)
@@ -71,7 +73,7 @@ extension ShardReader {
         guard isInPieces || disk?.holds(first, of: identities[shard]) == true else {
           return (false, orders)
         }
-        let isBegun = enter(first, run.upperBound, planeBytes, isAhead: false, &fetches, &orders)
+        let isBegun = enter(first, run.upperBound, planeBytes, need, &fetches, &orders)
         guard isBegun else { break }
         rest = run.upperBound..<rest.upperBound
       }
@@ -79,7 +81,9 @@ extension ShardReader {
         let chunk = ChunkID(shard: Int32(shard), plane: plane, number: number)
         let end = Int(min(range.upperBound - chunk.startOffset, Int64(ChunkID.sizeBytes)))
         switch fetches.plan.finding(of: chunk, filledTo: end) {
-        case .ready(let slot): fetches.plan.use(slot)
+        case .ready(let slot):
+          // It must still be there when the rest has come.
+          if need == .read { fetches.plan.expect(slot) }
         case .absent:
           fetches.statistics.waits += 1
           fetches.roomWaiters.append(waiter)
@@ -87,6 +91,7 @@ extension ShardReader {
         case .onItsWay(let slot):
           fetches.statistics.waits += 1
           fetches.plan.wait(for: slot, filledTo: end, waiter)
+          if need == .read { fetches.plan.expect(slot) }
           orders.raised = fetches.raise(fetches.plan.ticket(ofSlot: slot))
           return (true, orders)
         }
@@ -114,7 +119,7 @@ extension ShardReader {
         maxLength: settings.maxRunLength
       ) {
         let first = ChunkID(shard: Int32(shard), plane: .stored, number: run.lowerBound)
-        guard enter(first, run.upperBound, bytes, isAhead: true, &fetches, &orders) else { break }
+        guard enter(first, run.upperBound, bytes, .ahead, &fetches, &orders) else { break }
         rest = run.upperBound..<rest.upperBound
       }
       return orders
@@ -129,7 +134,7 @@ extension ShardReader {
     _ first: ChunkID,
     _ end: Int32,
     _ planeBytes: Int64,
-    isAhead: Bool,
+    _ need: FetchPlan.Need,
     _ fetches: inout Fetches,
     _ orders: inout Orders
   ) -> Bool {
@@ -141,15 +146,15 @@ extension ShardReader {
         ofShard: first.shard,
         plane: first.plane,
         planeBytes: planeBytes,
-        isAhead: isAhead,
+        for: need,
         // What is on disk can be loaded again, so memory need not be kept for what lies ahead.
-        sparingAhead: isAhead && disk?.isWorking != true,
+        sparingAhead: need == .ahead && disk?.isWorking != true,
         ticket: number
       )
       guard isBegun else { return false }
       fetches.nextNumber += 1
-      fetches.open[number] = OpenFetch(isAhead: isAhead)
-      if isAhead { fetches.aheadCount += 1 }
+      fetches.open[number] = OpenFetch(isAhead: need == .ahead)
+      if need == .ahead { fetches.aheadCount += 1 }
       orders.orders.append(
         Orders.Order(
           first: ChunkID(shard: first.shard, plane: first.plane, number: run.lowerBound),

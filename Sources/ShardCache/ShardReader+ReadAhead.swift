@@ -84,7 +84,7 @@ extension ShardReader {
     let first = ChunkID(shard: next.shard, plane: next.plane, number: next.chunks.lowerBound)
     func enterNext() -> Bool {
       let end = next.chunks.upperBound
-      return enter(first, end, next.planeBytes, isAhead: true, &fetches, &orders)
+      return enter(first, end, next.planeBytes, .ahead, &fetches, &orders)
     }
     var isEntered = enterNext()
     if !isEntered, let isStale = fetches.readAhead.staleness() {

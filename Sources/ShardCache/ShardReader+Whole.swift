@@ -82,7 +82,7 @@ extension ShardReader {
         ofShard: chunk.shard,
         plane: chunk.plane,
         planeBytes: Int64.max,
-        isAhead: false,
+        for: .scan,
         sparingAhead: false,
         ticket: number
       )

@@ -177,8 +177,11 @@ package final class ShardReader: Sendable {
       statistics.memoryBytes = Int64(fetches.plan.blockCount) * Int64(ChunkID.sizeBytes)
       return statistics
     }
-    statistics.diskBytes = disk?.usedBytes ?? 0
-    statistics.corruptChunks = disk?.corruptCount ?? 0
+    guard let disk else { return statistics }
+    statistics.diskBytes = disk.usedBytes
+    statistics.corruptChunks = disk.corruptCount
+    // What leaves memory only is still in the cache.
+    statistics.evictions = disk.evictionCount
     return statistics
   }
 
@@ -263,7 +266,7 @@ package final class ShardReader: Sendable {
         .shardBad(shard: key, errorClass: "range beyond the shard", offset: range.lowerBound)
       )
     }
-    if obtain(range, ofShard: shard, plane: plane, planeBytes: bytes, waiter) { return }
+    if obtain(range, ofShard: shard, plane: plane, planeBytes: bytes, .read, waiter) { return }
     fetches.withLock { $0.statistics.waits += 1 }
     guard let load = wholeLoad(ofShard: shard, wantsStored: plane == .stored) else {
       return waiter.cacheAnswered(.closed)

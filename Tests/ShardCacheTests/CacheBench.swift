@@ -18,6 +18,7 @@ final class CacheBench {
   /// - Parameters:
   ///   - files: The shards, by name.
   ///   - acceptsRanges: Whether a part of one can be asked for.
+  /// - Throws: Where the files cannot be written.
   init(_ files: [String: [UInt8]], acceptsRanges: Bool = true) throws {
     folder = try TemporaryDirectory()
     self.files = files

@@ -16,6 +16,9 @@ final class FaultyStore: ObjectStore {
     /// Waits for `release()`.
     case stall
 
+    /// Waits for `release()`, and fails then.
+    case stallAndFail(StoreError)
+
     /// Brings other bytes than are asked for.
     case flip
   }
@@ -100,11 +103,10 @@ final class FaultyStore: ObjectStore {
       return DeadTicket()
     }
     let between = FaultyReceiver(receiver, fault, maxPieceBytes: maxPieceBytes, seed: seed)
-    let fetch = StalledFetch(self, inner, request, between)
-    if case .stall = fault {
-      state.withLock { $0.stalled.append(fetch) }
-    } else {
-      fetch.start()
+    let fetch = StalledFetch(self, inner, request, between, fault)
+    switch fault {
+    case .stall, .stallAndFail: state.withLock { $0.stalled.append(fetch) }
+    case .none, .fail, .cut, .flip: fetch.start()
     }
     return fetch
   }
@@ -132,14 +134,17 @@ private final class StalledFetch: FetchTicket {
   private let inner: any ObjectStore
   private let request: RangeRequest
   private let receiver: FaultyReceiver
+  private let fault: FaultyStore.Fault
   private let state = Mutex(State())
 
   init(
     _ owner: FaultyStore,
     _ inner: any ObjectStore,
     _ request: RangeRequest,
-    _ receiver: FaultyReceiver
+    _ receiver: FaultyReceiver,
+    _ fault: FaultyStore.Fault
   ) {
+    self.fault = fault
     self.owner = owner
     self.inner = inner
     self.request = request
@@ -152,6 +157,7 @@ private final class StalledFetch: FetchTicket {
       return !state.isStarted && !state.isCancelled
     }
     guard isFirst else { return }
+    if case .stallAndFail(let error) = fault { return receiver.finish(.failure(error)) }
     let ticket = inner.fetch(request, into: receiver)
     state.withLock { $0.ticket = ticket }
   }

@@ -55,15 +55,30 @@ private struct NaivePlan {
     return true
   }
 
-  mutating func begin(_ chunks: [ChunkID], isAhead: Bool, sparingAhead: Bool, ticket: Int) -> Bool {
-    let limit = isAhead ? max - max / 4 : max
+  mutating func expect(_ chunk: ChunkID) {
+    guard let entry = entry(chunk) else { return }
+    remove(chunk)
+    ahead.insert(entry, at: 0)
+  }
+
+  mutating func begin(
+    _ chunks: [ChunkID],
+    _ need: FetchPlan.Need,
+    sparingAhead: Bool,
+    ticket: Int
+  ) -> Bool {
+    let limit = need == .ahead ? max - max / 4 : max
     guard unsettled + chunks.count <= limit else { return false }
     while all.count + orphans.count + chunks.count > max {
       guard evictOne(sparingAhead: sparingAhead) else { return false }
     }
     for chunk in chunks {
       let entry = Entry(chunk: chunk, slot: -1, ticket: ticket)
-      if isAhead { ahead.append(entry) } else { read.append(entry) }
+      switch need {
+      case .read: ahead.insert(entry, at: 0)
+      case .scan: read.append(entry)
+      case .ahead: ahead.append(entry)
+      }
     }
     return true
   }
@@ -75,7 +90,6 @@ private struct NaivePlan {
       served = entry.waiting.filter { $0.bytes <= bytes }.map(\.name)
       entry.waiting.removeAll { $0.bytes <= bytes }
     }
-    if !served.isEmpty { use(chunk) }
     return served
   }
 
@@ -122,20 +136,20 @@ private struct NaivePlan {
           continue
         }
         let chunks = run.map { ChunkID(shard: shard, plane: .stored, number: $0) }
-        let isAhead = generator.below(2) == 0
-        let isSparing = isAhead && generator.below(2) == 0
+        let need = [FetchPlan.Need.read, .scan, .ahead, .ahead][generator.below(4)]
+        let isSparing = need == .ahead && generator.below(2) == 0
         let isBegun = plan.begin(
           run,
           ofShard: shard,
           plane: .stored,
           planeBytes: 1 << 40,
-          isAhead: isAhead,
+          for: need,
           sparingAhead: isSparing,
           ticket: ticket
         )
         let expected = naive.begin(
           chunks,
-          isAhead: isAhead,
+          need,
           sparingAhead: isSparing,
           ticket: ticket
         )
@@ -184,8 +198,10 @@ private struct NaivePlan {
         guard let entry = naive.entry(chunk), entry.filled < ChunkID.sizeBytes else { break }
         let bytes = entry.filled + 1 + generator.below(ChunkID.sizeBytes - entry.filled)
         plan.wait(for: entry.slot, filledTo: bytes, TestWaiter(step))
-        naive.use(chunk)
         naive.change(chunk) { $0.waiting.append((bytes, step)) }
+        guard generator.below(2) == 0 else { break }
+        plan.expect(entry.slot)
+        naive.expect(chunk)
       default:
         let run = number..<number + 2
         let chunks = run.map { ChunkID(shard: shard, plane: .stored, number: $0) }

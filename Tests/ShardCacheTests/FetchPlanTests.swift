@@ -12,7 +12,7 @@ import Testing
   private func begin(
     _ plan: inout FetchPlan,
     _ run: Range<Int32>,
-    isAhead: Bool = false,
+    for need: FetchPlan.Need = .scan,
     sparingAhead: Bool = false,
     ticket: Int = 1
   ) -> Bool {
@@ -21,15 +21,19 @@ import Testing
       ofShard: 0,
       plane: .stored,
       planeBytes: 1 << 40,
-      isAhead: isAhead,
+      for: need,
       sparingAhead: sparingAhead,
       ticket: ticket
     )
   }
 
   /// Begins the chunks, fills them and marks them as written.
-  private func fill(_ plan: inout FetchPlan, _ run: Range<Int32>, isAhead: Bool = false) throws {
-    try #require(begin(&plan, run, isAhead: isAhead))
+  private func fill(
+    _ plan: inout FetchPlan,
+    _ run: Range<Int32>,
+    for need: FetchPlan.Need = .scan
+  ) throws {
+    try #require(begin(&plan, run, for: need))
     for number in run {
       let slot = try #require(plan.slot(of: chunk(number)))
       _ = plan.filled(slot, to: mebi)
@@ -134,11 +138,11 @@ import Testing
   func aheadIsSpared() throws {
     var plan = FetchPlan(maxSlotCount: 4)
     try fill(&plan, 0..<2)
-    try fill(&plan, 10..<12, isAhead: true)
-    #expect(begin(&plan, 20..<21, isAhead: true, sparingAhead: true))
-    #expect(begin(&plan, 21..<22, isAhead: true, sparingAhead: true))
+    try fill(&plan, 10..<12, for: .ahead)
+    #expect(begin(&plan, 20..<21, for: .ahead, sparingAhead: true))
+    #expect(begin(&plan, 21..<22, for: .ahead, sparingAhead: true))
     #expect(present(plan, 0..<30) == [10, 11, 20, 21])
-    #expect(!begin(&plan, 22..<23, isAhead: true, sparingAhead: true))
+    #expect(!begin(&plan, 22..<23, for: .ahead, sparingAhead: true))
     #expect(begin(&plan, 30..<31, sparingAhead: false))
     #expect(present(plan, 0..<40) == [10, 20, 21, 30])
   }
@@ -146,21 +150,43 @@ import Testing
   @Test("A reader that catches up makes what it read the next to go")
   func caughtUp() throws {
     var plan = FetchPlan(maxSlotCount: 4)
-    try fill(&plan, 0..<3, isAhead: true)
+    try fill(&plan, 0..<3, for: .ahead)
     #expect(plan.caughtUpCount == 0)
     let slot = try #require(plan.slot(of: chunk(0)))
     _ = plan.lease(slot)
     plan.release(slot)
     #expect(plan.caughtUpCount == 1)
-    #expect(begin(&plan, 5..<7, isAhead: true, sparingAhead: true))
+    #expect(begin(&plan, 5..<7, for: .ahead, sparingAhead: true))
     #expect(present(plan, 0..<20) == [1, 2, 5, 6])
+  }
+
+  @Test("What a reader waits for stays until it has read it, unless all else has gone")
+  func expected() throws {
+    var plan = FetchPlan(maxSlotCount: 4)
+    try fill(&plan, 0..<1, for: .read)
+    try fill(&plan, 1..<2)
+    try fill(&plan, 10..<12, for: .ahead)
+    #expect(begin(&plan, 12..<13, for: .ahead, sparingAhead: true))
+    #expect(present(plan, 0..<20) == [0, 10, 11, 12])
+    #expect(!begin(&plan, 13..<14, for: .ahead, sparingAhead: true))
+    let far = try #require(plan.slot(of: chunk(11)))
+    plan.expect(far)
+    #expect(begin(&plan, 20..<21))
+    #expect(present(plan, 0..<30) == [0, 11, 12, 20])
+    #expect(begin(&plan, 21..<22))
+    #expect(present(plan, 0..<30) == [11, 12, 20, 21])
+    _ = plan.lease(far)
+    plan.release(far)
+    #expect(begin(&plan, 22..<23, for: .ahead, sparingAhead: true) == false)
+    #expect(begin(&plan, 22..<23))
+    #expect(present(plan, 0..<30) == [12, 20, 21, 22])
   }
 
   @Test("Read-ahead leaves a quarter of the slots to who reads now")
   func aheadLeavesRoom() {
     var plan = FetchPlan(maxSlotCount: 8)
-    #expect(begin(&plan, 0..<6, isAhead: true))
-    #expect(!begin(&plan, 6..<7, isAhead: true))
+    #expect(begin(&plan, 0..<6, for: .ahead))
+    #expect(!begin(&plan, 6..<7, for: .ahead))
     #expect(begin(&plan, 6..<8))
     #expect(!begin(&plan, 8..<9))
   }
@@ -168,11 +194,11 @@ import Testing
   @Test("What was fetched ahead of nobody any more is let go")
   func staleAhead() throws {
     var plan = FetchPlan(maxSlotCount: 4)
-    try fill(&plan, 0..<3, isAhead: true)
-    try fill(&plan, 3..<4, isAhead: true)
-    #expect(!begin(&plan, 10..<12, isAhead: true, sparingAhead: true))
+    try fill(&plan, 0..<3, for: .ahead)
+    try fill(&plan, 3..<4, for: .ahead)
+    #expect(!begin(&plan, 10..<12, for: .ahead, sparingAhead: true))
     plan.passOver { $0.number < 2 }
-    #expect(begin(&plan, 10..<12, isAhead: true, sparingAhead: true))
+    #expect(begin(&plan, 10..<12, for: .ahead, sparingAhead: true))
     #expect(present(plan, 0..<20) == [2, 3, 10, 11])
   }
 

@@ -61,6 +61,8 @@ import Testing
     let run = readAhead.next { $0.shard == 0 ? nil : 2..<3 }
     #expect(run?.shard == 1)
     #expect(run?.chunks == 2..<3)
+    // What was there is not asked for again when it has been read and is gone.
+    #expect(drain(&readAhead) == ["1:2..<4"])
   }
 
   @Test("What lies in no window is stale, and that is worth asking once a move")
