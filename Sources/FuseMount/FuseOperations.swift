@@ -35,12 +35,9 @@ enum FuseOperations {
     connection.want |= connection.capable & UInt32(FUSE_CAP_PARALLEL_DIROPS)
     // The kernel opens by itself and would take a truncating open for done; so it asks for it.
     connection.want &= ~UInt32(FUSE_CAP_ATOMIC_O_TRUNC)
-    // Contents never change behind the kernel's back.
-    // But a rank's listing does, and then its directory's time: the kernel compares it before it
-    // shows what it has kept of a listing.
+    // A rank's listing changes with its epoch, and its directory's time with it: so the kernel
+    // compares times before it shows what it has kept of a listing.
     connection.want |= connection.capable & UInt32(FUSE_CAP_AUTO_INVAL_DATA)
-    // Opening with O_TRUNC then asks for the truncation by itself, which can be refused.
-    connection.want &= ~UInt32(FUSE_CAP_ATOMIC_O_TRUNC)
   }
 
   // MARK: Files

@@ -195,7 +195,7 @@ struct FetchPlan {
     let maxUnsettledCount = need == .ahead ? maxSlotCount - maxSlotCount / 4 : maxSlotCount
     guard unsettledCount + run.count <= maxUnsettledCount else { return false }
     // What lies ahead never takes all the room: the chunk that is being read would be pushed out.
-    if isAhead && sparingAhead {
+    if need == .ahead && sparingAhead {
       guard ahead.count + run.count <= maxUnsettledCount else { return false }
     }
     while slotCount + run.count > maxSlotCount {

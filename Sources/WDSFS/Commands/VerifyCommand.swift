@@ -1,5 +1,5 @@
-import Remote
 import ArgumentParser
+import Remote
 
 /// `wdsfs verify`: whether each sample was served once.
 struct VerifyCommand: Subcommand {
