@@ -194,12 +194,12 @@ struct FetchPlan {
   ) -> Bool {
     let maxUnsettledCount = need == .ahead ? maxSlotCount - maxSlotCount / 4 : maxSlotCount
     guard unsettledCount + run.count <= maxUnsettledCount else { return false }
-    // What lies ahead never takes all the room: the chunk that is being read would be pushed out.
-    if need == .ahead && sparingAhead {
-      guard ahead.count + run.count <= maxUnsettledCount else { return false }
-    }
+    // What lies ahead leaves the chunks that are being read, or they would be fetched again.
+    let minReadCount = need == .ahead && sparingAhead ? maxSlotCount / 8 : 0
     while slotCount + run.count > maxSlotCount {
-      guard evictOne(sparingAhead: sparingAhead) else { return false }
+      guard minReadCount == 0 || read.count > minReadCount,
+        evictOne(sparingAhead: sparingAhead)
+      else { return false }
     }
     for number in run {
       let chunk = ChunkID(shard: shard, plane: plane, number: number)
