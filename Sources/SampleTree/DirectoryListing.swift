@@ -128,6 +128,7 @@ extension MountTree {
     _ cursor: inout ListingCursor,
     _ emit: (ListingEntry) -> Bool
   ) throws(Obstacle) {
+    let isFromStart = cursor.position == 0
     let first = pass.firstListed(from: cursor.position)
     var next = first
     while next < Node.maxPositions {
@@ -138,7 +139,11 @@ extension MountTree {
       do throws(Obstacle) {
         sample = try locate(position, in: pass)
       } catch {
-        if case .failure(.noSuchEntry) = error { return }
+        if case .failure(.noSuchEntry) = error {
+          // That nothing is left may have turned out only now.
+          if isFromStart && position == first { try turnIfConsumed(pass) }
+          return
+        }
         if case .pending = error { countAll(after: position, of: pass) }
         // What was found is shown; who asks for what follows gets the rest, or the error.
         if position > first { return }

@@ -92,7 +92,10 @@ package final class TrainingRun: Sendable {
       )
       return try EpochOrder(parameters, epoch: epoch, shape: shape(split))
     }
-    let order = try cursor.order(of: saved, epoch: epoch, shape: shape(split))
+    let shape = shape(split)
+    let order = try cursor.order(of: saved, epoch: epoch, shape: shape)
+    // One that lacks counts is made again: by then more of them are known.
+    guard shape.sampleCount != nil else { return order }
     state.withLock { state in
       if state.orders.count >= Self.maxOrders { state.orders = [:] }
       state.orders[name] = order
