@@ -258,7 +258,13 @@ extension MountTree {
       dataset.shows(rank: rank)
     else { throw .failure(.noSuchEntry) }
     let pass = try rankPass(split: split, rank: rank)
-    // Who reads streams lists no directory, so that the next epoch begins with the next look-up.
+    // Who reads streams lists no directory, so that the next epoch begins with the next look-up. That
+    // nothing is left may only turn out by looking for it.
+    do throws(Obstacle) {
+      _ = try locate(pass.firstListed(from: 0), in: pass)
+    } catch {
+      if case .pending = error { throw error }
+    }
     try turnIfConsumed(pass)
     return streamFile(pass)
   }
