@@ -105,6 +105,11 @@ final class ChunkStore: Sendable {
     )
   }
 
+  /// Removes a chunk, if it is there.
+  func remove(_ chunk: ChunkID, of identity: ShardIdentity) {
+    usage.withCount { remove(FileLedger.FileID(chunk, of: identity), &$0) }
+  }
+
   /// Removes what is there of a plane, because nothing vouches for it.
   func removeAll(of identity: ShardIdentity, plane: BytePlane) {
     usage.withCount { count in

@@ -223,6 +223,7 @@ struct FetchPlan {
   func lengthBytes(ofSlot number: Int) -> Int { slots[number].lengthBytes }
   func filledBytes(ofSlot number: Int) -> Int { slots[number].filledBytes }
   func isClean(_ number: Int) -> Bool { slots[number].isClean }
+  func isOrphan(_ number: Int) -> Bool { slots[number].isOrphan }
 
   /// The memory of a slot, from what others have left behind where it has none yet.
   mutating func memory(ofSlot number: Int) -> UnsafeMutableRawPointer? {
@@ -324,11 +325,10 @@ struct FetchPlan {
     return nil
   }
 
-  /// Drops every chunk of a shard's plane that nobody holds.
-  mutating func evictAll(ofShard shard: Int32, plane: BytePlane) {
+  /// Drops every whole chunk of a shard's plane; where one is held, nobody else finds it any more.
+  mutating func drop(shard: Int32, plane: BytePlane) {
     for (chunk, number) in numbers
-    where chunk.shard == shard && chunk.plane == plane && slots[number].isEvictable {
-      evictionCount += 1
+    where chunk.shard == shard && chunk.plane == plane && slots[number].isComplete {
       remove(number)
     }
   }

@@ -70,6 +70,10 @@ extension ShardReader {
         maxLength: isInPieces ? settings.maxRunLength : 1
       ) {
         let first = ChunkID(shard: Int32(shard), plane: plane, number: run.lowerBound)
+        if !isInPieces && disk != nil && !fetches.isScanned {
+          fetches.scanWaiters.append(waiter)
+          return (true, orders)
+        }
         guard isInPieces || disk?.holds(first, of: identities[shard]) == true else {
           return (false, orders)
         }
@@ -299,15 +303,19 @@ extension ShardReader {
 
   private func keep(_ filling: Filling) {
     workers.run(isUrgent: false) { [self] in
-      disk?.store(
-        filling.chunk,
-        of: identities[Int(filling.chunk.shard)],
-        UnsafeRawBufferPointer(start: filling.memory, count: filling.lengthBytes)
-      )
-      fetches.withLock { fetches in
+      let identity = identities[Int(filling.chunk.shard)]
+      if !fetches.withLock({ $0.plan.isOrphan(filling.slot) }) {
+        let bytes = UnsafeRawBufferPointer(start: filling.memory, count: filling.lengthBytes)
+        disk?.store(filling.chunk, of: identity, bytes)
+      }
+      let isDropped = fetches.withLock { fetches in
+        let isDropped = fetches.plan.isOrphan(filling.slot)
         fetches.plan.markClean(filling.slot)
         fetches.plan.release(filling.slot)
+        return isDropped
       }
+      // It was given up while it was written.
+      if isDropped { disk?.remove(filling.chunk, of: identity) }
       roomWasMade()
       pump()
     }
@@ -397,8 +405,8 @@ extension ShardReader {
     guard isNew else { return }
     fetches.withLock { fetches in
       fetches.changedShards.insert(Int32(shard))
-      fetches.plan.evictAll(ofShard: Int32(shard), plane: .stored)
-      fetches.plan.evictAll(ofShard: Int32(shard), plane: .inflated)
+      fetches.plan.drop(shard: Int32(shard), plane: .stored)
+      fetches.plan.drop(shard: Int32(shard), plane: .inflated)
     }
     logger.warning(
       "\(failure)",

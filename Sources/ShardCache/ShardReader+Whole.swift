@@ -54,7 +54,7 @@ extension ShardReader {
 
   /// Removes what is in the cache of an inflated plane, which a load that failed may have left.
   func dropInflated(_ shard: Int) {
-    fetches.withLock { $0.plan.evictAll(ofShard: Int32(shard), plane: .inflated) }
+    fetches.withLock { $0.plan.drop(shard: Int32(shard), plane: .inflated) }
     disk?.removeAll(of: identities[shard], plane: .inflated)
     roomWasMade()
   }

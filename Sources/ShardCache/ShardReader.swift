@@ -23,6 +23,9 @@ package final class ShardReader: Sendable {
 
     /// Who asks again as soon as a chunk can go.
     var roomWaiters: Deque<any CacheWaiter> = []
+    /// Who asked for what may lie in a directory that is still being looked through.
+    var scanWaiters: [any CacheWaiter] = []
+    var isScanned = false
     var waking = Turnstile()
     var pumping = Turnstile()
 
@@ -128,9 +131,15 @@ package final class ShardReader: Sendable {
       disk = nil
     }
     guard let directory else { return }
-    workers.run(isUrgent: false) { [disk] in
+    workers.run(isUrgent: false) { [self] in
       TemporaryFile.removeLeftovers(in: directory.indexes)
       disk?.scan()
+      let waiters = fetches.withLock { fetches in
+        defer { fetches.scanWaiters = [] }
+        fetches.isScanned = true
+        return fetches.scanWaiters
+      }
+      for waiter in waiters { waiter.cacheAnswered(nil) }
     }
   }
 
@@ -148,8 +157,9 @@ package final class ShardReader: Sendable {
         fetches.isClosed = true
         fetches.readAhead = ReadAhead()
         fetches.roomWaiters = []
+        fetches.scanWaiters = []
       }
-      let waiters = fetches.plan.takeWaiters() + fetches.roomWaiters
+      let waiters = fetches.plan.takeWaiters() + fetches.roomWaiters + fetches.scanWaiters
       return (!fetches.isClosed, fetches.open.values.compactMap(\.ticket), waiters)
     }
     guard isFirst else { return }

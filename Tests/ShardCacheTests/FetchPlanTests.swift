@@ -242,17 +242,23 @@ import Testing
     #expect(present(plan, 0..<2) == [0])
   }
 
-  @Test("A shard's plane is dropped but for what is held")
-  func evictAll() throws {
+  @Test("A shard's plane is dropped, and what is held of it is found by nobody any more")
+  func drop() throws {
     var plan = FetchPlan(maxSlotCount: 8)
     try fill(&plan, 0..<3)
+    #expect(begin(&plan, 3..<4))
     let held = try #require(plan.slot(of: chunk(1)))
     _ = plan.hold(held)
-    plan.evictAll(ofShard: 1, plane: .stored)
-    plan.evictAll(ofShard: 0, plane: .inflated)
-    #expect(plan.slotCount == 3)
-    plan.evictAll(ofShard: 0, plane: .stored)
-    #expect(present(plan, 0..<3) == [1])
+    plan.drop(shard: 1, plane: .stored)
+    plan.drop(shard: 0, plane: .inflated)
+    #expect(plan.slotCount == 4)
+    plan.drop(shard: 0, plane: .stored)
+    #expect(present(plan, 0..<4) == [3])
+    #expect(plan.slotCount == 2)
+    #expect(plan.isOrphan(held))
+    plan.release(held)
+    #expect(plan.slotCount == 1)
+    #expect(plan.unsettledCount == 1)
   }
 
   @Test("At the end everybody who waits is taken out, once")

@@ -128,6 +128,7 @@ private let mebi = 1 << 20
     reader.readAhead([upcoming(0, 0..<16)], ofStream: 1)
     reader.readAhead([upcoming(1, 0..<16)], ofStream: 2)
     for turn in 1..<8 {
+      #expect(eventually { store.stalledCount == 1 })
       #expect(store.requests.count == turn)
       store.release()
       #expect(eventually { store.requests.count == turn + 1 })
