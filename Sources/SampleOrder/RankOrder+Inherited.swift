@@ -22,6 +22,8 @@ extension RankOrder {
     while self.left(before: low + step) == left {
       low += step
       step *= 2
+      // No rank has as many samples: all that follows is inherited.
+      if low > DatasetShape.maxSamples { return length ?? Int.max }
     }
     var high = low + step
     while high - low > 1 {

@@ -94,6 +94,18 @@ package struct RankOrder: Sendable {
     }
   }
 
+  /// Whether a position only fills the rank up to the others' length, with a sample that stands
+  /// elsewhere in the epoch too.
+  package func isFilledUp(_ position: Int) -> Bool {
+    guard equalLength != nil, position >= 0 else { return false }
+    if let cut {
+      let (global, isOver) = position.multipliedReportingOverflow(by: worldSize)
+      return isOver || global + rank >= cut.lanes.count
+    }
+    guard let length = dealt?.rounds.length else { return false }
+    return position >= length
+  }
+
   /// How many positions the order has, once that is known.
   ///
   /// Those that earlier legs consumed are among them.
