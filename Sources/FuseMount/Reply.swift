@@ -142,7 +142,7 @@ package struct Owner: Sendable {
 
   func status(_ attributes: Attributes) -> stat {
     var status = stat()
-    status.st_ino = UInt(attributes.inode)
+    status.st_ino = UInt(attributes.shownInode ?? attributes.inode)
     status.st_uid = user
     status.st_gid = group
     // One link tells `find` that it cannot count a directory's folders by its links.

@@ -35,6 +35,8 @@ package final class ControlFiles: Sendable {
   }
 
   private struct Snapshot {
+    /// Tells files apart, not their states.
+    let name: Int
     var bytes: [UInt8]
     let target: Target
 
@@ -61,9 +63,12 @@ package final class ControlFiles: Sendable {
   package var snapshotCount: Int { snapshots.withLock { $0.byNumber.count } }
 
   func lookUp(_ name: UnsafeRawBufferPointer, seconds: Int64) -> Attributes? {
-    guard let file = files.first(where: { $0.name.utf8.elementsEqual(name) }) else { return nil }
+    let place = files.firstIndex { $0.name.utf8.elementsEqual(name) }
+    guard let place else { return nil }
+    let file = files[place]
     return snapshot(
       file.contents(),
+      ofFile: place,
       seconds: seconds,
       isPrivate: file.isPrivate,
       target: file.takesCursors ? .everyRank : .nobody
@@ -73,6 +78,7 @@ package final class ControlFiles: Sendable {
   /// Keeps one state of a file until the kernel forgets it.
   func snapshot(
     _ bytes: [UInt8],
+    ofFile name: Int,
     seconds: Int64,
     isPrivate: Bool,
     target: Target
@@ -81,6 +87,7 @@ package final class ControlFiles: Sendable {
       let number = snapshots.nextNumber
       snapshots.nextNumber += 1
       snapshots.byNumber[number] = Snapshot(
+        name: name,
         bytes: bytes,
         target: target,
         seconds: seconds,
@@ -129,6 +136,8 @@ package final class ControlFiles: Sendable {
         isDirectory: false,
         sizeBytes: Int64(snapshot.bytes.count),
         modifiedSeconds: snapshot.seconds,
+        // `cp` looks twice and wants the same file both times.
+        shownInode: Node.shownInode(ofFile: snapshot.name),
         isPrivate: snapshot.isPrivate
       )
     }

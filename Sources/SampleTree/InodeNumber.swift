@@ -138,6 +138,11 @@ package enum Node: Hashable, Sendable {
     }
   }
 
+  /// What `stat` shows for a control file, whichever of its states it is; no node's.
+  static func shownInode(ofFile name: Int) -> UInt64 {
+    UInt64(maxPasses - 1) << 44 | UInt64(truncatingIfNeeded: name) & (1 << 44 - 1)
+  }
+
   /// What a listing shows for a file whose number only a lookup makes; no node's.
   static let unseenInode: UInt64 = 0xFFFF_FFFF
 }
@@ -151,6 +156,9 @@ package struct Attributes: Hashable, Sendable {
   /// Seconds since 1970, and what tells apart two states of one second.
   package var modifiedSeconds: Int64
   package var modifiedNanoseconds: Int64 = 0
+
+  /// The number that `stat` shows, where the kernel's own changes though the file is the same.
+  package var shownInode: UInt64?
 
   /// Control files that hold a rank's progress are their owner's alone.
   package var isPrivate = false

@@ -11,6 +11,8 @@ extension MountTree {
     let name = TrainingRun.RankName(split: split, rank: rank)
     let file = controls.snapshot(
       run.cursor().holding(only: [rank]).encoded(),
+      // Behind the few files of `/.wdsfs`.
+      ofFile: (split + 1) << 24 | rank,
       seconds: Self.now(),
       isPrivate: true,
       target: .rank(name)
