@@ -113,19 +113,22 @@ package final class ControlFiles: Sendable {
 
   /// Takes up a part of what is written.
   ///
-  /// - Returns: All that was written from the start on; nil where parts are missing before it, or it
-  ///   is more than any cursor.
-  func write(_ part: [UInt8], at offset: Int64, to number: Int, maxBytes: Int) -> [UInt8]? {
+  /// - Returns: Whether it goes on where the last part ended, or begins anew, and all together is
+  ///   not more than any cursor.
+  func write(_ part: [UInt8], at offset: Int64, to number: Int, maxBytes: Int) -> Bool {
     snapshots.withLock { snapshots in
-      guard var written = snapshots.byNumber[number]?.written else { return nil }
-      if offset == 0 { written = [] }
-      guard offset == Int64(written.count), written.count + part.count <= maxBytes else {
-        return nil
-      }
-      written += part
-      snapshots.byNumber[number]?.written = written
-      return written
+      guard let writtenBytes = snapshots.byNumber[number]?.written.count else { return false }
+      let startBytes = offset == 0 ? 0 : writtenBytes
+      guard offset == Int64(startBytes), startBytes + part.count <= maxBytes else { return false }
+      if offset == 0 { snapshots.byNumber[number]?.written = [] }
+      snapshots.byNumber[number]?.written += part
+      return true
     }
+  }
+
+  /// Looks at all that was written from the start on.
+  func withWritten<Value>(to number: Int, _ body: ([UInt8]) -> Value) -> Value {
+    snapshots.withLock { body($0.byNumber[number]?.written ?? []) }
   }
 
   func attributes(of number: Int) -> Attributes? {

@@ -140,7 +140,9 @@ extension MountTree {
         sample = try locate(position, in: pass)
       } catch {
         if case .failure(.noSuchEntry) = error {
-          // That nothing is left may have turned out only now.
+          // All is indexed now, which it need not have been when the last sample was read; and that
+          // nothing is left may have turned out only now.
+          serveEmptyRest(of: pass)
           if isFromStart && position == first { try turnIfConsumed(pass) }
           return
         }

@@ -2,6 +2,7 @@ import Glibc
 import Remote
 import SampleOrder
 import ShardCache
+import Synchronization
 import TarIndex
 
 /// `/<split>/<rank>/.cursor` and `/.wdsfs/cursor.json`: read for the place reached, written to
@@ -52,11 +53,31 @@ extension MountTree {
     guard case .snapshot(let number) = Node(inode: inode) else { return completion(.readOnly) }
     let target = controls.target(of: number)
     guard target != .nobody else { return completion(.readOnly) }
-    let maxBytes = Cursor.maxBytes
-    guard let written = controls.write(bytes, at: offset, to: number, maxBytes: maxBytes) else {
+    guard controls.write(bytes, at: offset, to: number, maxBytes: Cursor.maxBytes) else {
       return completion(.badCursor(path: path(of: target), .notACursor))
     }
-    turns.run { [self] in apply(written, target, completion) }
+    switch controls.withWritten(to: number, Self.whole) {
+    case .part: completion(nil)
+    case .whole(let written): turns.run { [self] in apply(written, target, completion) }
+    }
+  }
+
+  private enum Written {
+    /// The rest of a document is to come.
+    case part
+
+    /// All of something; whether it is a cursor is to be seen.
+    case whole([UInt8])
+  }
+
+  /// How every document begins and ends; within it, no brace stands at a line's start.
+  private static let head = Array("{\n  \"format\": \"wdsfs cursor\"".utf8)
+  private static let tail = Array("\n}\n".utf8)
+
+  private static func whole(_ written: [UInt8]) -> Written {
+    let known = min(written.count, head.count)
+    let isDocument = known > 0 && written.prefix(known).elementsEqual(head.prefix(known))
+    return isDocument && !written.suffix(tail.count).elementsEqual(tail) ? .part : .whole(written)
   }
 
   private func apply(
@@ -74,34 +95,74 @@ extension MountTree {
       }
       completion(nil)
     } catch {
-      if let shard = shardWanted(by: error, target) {
-        let waiter = Recommit { [self] failure in
-          if failure != nil { return completion(.badCursor(path: path(of: target), error)) }
-          turns.run { [self] in apply(written, target, completion) }
+      do throws(Obstacle) {
+        guard try learn(whatIsWantedBy: error, target) else {
+          return completion(.badCursor(path: path(of: target), error))
         }
-        return cache.wait(forSample: Int.max, ofShard: shard, waiter)
+        turns.run { [self] in apply(written, target, completion) }
+      } catch {
+        switch error {
+        case .failure(let failure): completion(failure)
+        case .pending(let want):
+          let waiter = Recommit { [self] failure in
+            if let failure { return completion(.cache(path: path(of: target), failure)) }
+            turns.run { [self] in apply(written, target, completion) }
+          }
+          wait(for: want, waiter)
+        }
       }
-      completion(.badCursor(path: path(of: target), error))
     }
   }
 
-  /// The shard that must be counted before the write can be judged.
-  private func shardWanted(by error: RunError, _ target: ControlFiles.Target) -> Int? {
-    guard case .rank(let name) = target else { return nil }
-    let shards = dataset.splits[name.split].shards
+  /// Takes up the counts without which a write could not be judged.
+  ///
+  /// - Returns: Whether there is more to judge by now.
+  /// - Throws: `Obstacle` where counts are to come.
+  private func learn(
+    whatIsWantedBy error: RunError,
+    _ target: ControlFiles.Target
+  ) throws(Obstacle) -> Bool {
     switch error {
-    case .commit(.notCounted(_, let place)):
-      let shard = shards[place]
-      if let index = cache.index(ofShard: shard), index.isComplete,
-        let pass = try? rankPass(split: name.split, rank: name.rank)
-      {
-        // Known meanwhile, and only not taken up.
-        learn(index.sampleCount, isExact: true, ofPlace: place, pass)
+    case .commit(.notCounted(let position, let place), let epoch):
+      guard case .rank(let name) = target else { return false }
+      let pass = try rankPass(split: name.split, rank: name.rank)
+      guard let epoch, epoch != pass.epoch else {
+        return try locateLast(before: position, in: pass)
       }
-      return shard
-    case .order(.countsWanted(let places)): return places.first.map { shards[$0] }
-    default: return nil
+      return try count(place, ofSplit: name.split, target)
+    case .order(.countsWanted(let places), let split):
+      guard let place = places.first else { return false }
+      return try count(place, ofSplit: split, target)
+    case .commit, .cursor, .order, .notACursor: return false
     }
+  }
+
+  private func count(
+    _ place: Int,
+    ofSplit split: Int,
+    _ target: ControlFiles.Target
+  ) throws(Obstacle) -> Bool {
+    let shard = dataset.splits[split].shards[place]
+    if let failure = cache.lastingFailure(ofShard: shard) {
+      throw .failure(.cache(path: path(of: target), failure))
+    }
+    // One that is counted, or left out, and yet wanted will not be known any better.
+    if skippedShards.withLock({ $0.contains(shard) })
+      || cache.index(ofShard: shard)?.isComplete == true
+    {
+      return false
+    }
+    throw .pending(.sample(number: Int.max, shard: shard))
+  }
+
+  private func locateLast(before position: Int, in pass: Pass) throws(Obstacle) -> Bool {
+    do throws(Obstacle) {
+      _ = try locate(position - 1, in: pass)
+    } catch {
+      // The epoch ends before it, which is known now.
+      guard case .failure(.noSuchEntry) = error else { throw error }
+    }
+    return true
   }
 
   private func commit(_ request: CommitRequest, _ name: TrainingRun.RankName) throws(RunError) {
@@ -126,8 +187,6 @@ extension MountTree {
     do throws(CursorError) {
       document = try Cursor(decoding: written)
     } catch {
-      // A part of a document ends somewhere else.
-      guard written.suffix(2).elementsEqual("}\n".utf8) else { return }
       throw .cursor(error)
     }
     let only: TrainingRun.RankName? = if case .rank(let name) = target { name } else { nil }

@@ -76,8 +76,23 @@ extension MountTree {
   /// Counts a sample whose bytes are answered, or cannot be for good.
   func serve(_ position: Int, of pass: Pass, _ sample: Sample, isError: Bool) {
     guard let name = pass.rankName else { return }
-    let (isNew, isEnd) = pass.serve(position)
-    guard isNew else { return }
+    let served = note(position, of: pass, name, sample, isError: isError)
+    switch served {
+    case .nothing: return
+    case .counted: serveEmpty(before: position, of: pass, name)
+    case .countedUpTo, .end: serveEmptyRest(of: pass)
+    }
+  }
+
+  private func note(
+    _ position: Int,
+    of pass: Pass,
+    _ name: TrainingRun.RankName,
+    _ sample: Sample,
+    isError: Bool = false
+  ) -> Pass.Served {
+    let served = pass.serve(position)
+    if case .nothing = served { return .nothing }
     run.noteChange()
     if let record, let epoch = pass.epoch {
       record(
@@ -93,22 +108,49 @@ extension MountTree {
         )
       )
     }
-    serveEmpty(before: position, of: pass)
-    if isEnd { tellEnd(of: pass) }
+    if case .end = served { tellEnd(of: pass) }
+    return served
   }
 
   /// Counts samples whose fields are all empty: the kernel reads nothing of them, so they count with
   /// the one after them.
-  private func serveEmpty(before position: Int, of pass: Pass) {
-    var position = position - 1
-    while position >= 0, pass.bookmark?.progress.consumed.contains(position) == false {
-      guard let sample = try? locate(position, in: pass) else { return }
-      let isEmpty = sample.index.fieldOrdinals(ofSample: sample.number).allSatisfy {
-        sample.index.member($0).sizeBytes == 0
+  private func serveEmpty(before position: Int, of pass: Pass, _ name: TrainingRun.RankName) {
+    var position = position
+    while let left = pass.leftBefore(position) {
+      guard let sample = try? locate(left, in: pass), isEmpty(sample) else { return }
+      switch note(left, of: pass, name, sample) {
+      case .nothing: return
+      case .counted: position = left
+      case .countedUpTo, .end: return serveEmptyRest(of: pass)
       }
-      guard isEmpty else { return }
-      if pass.serve(position).isEnd { tellEnd(of: pass) }
-      position -= 1
+    }
+  }
+
+  /// Counts what is left of an epoch, if all of it is empty: no later sample will be read.
+  ///
+  /// An epoch of which nothing was read stays as it is.
+  func serveEmptyRest(of pass: Pass) {
+    guard let name = pass.rankName, let first = pass.firstToRead(from: 0) else { return }
+    var rest: [(position: Int, sample: Sample)] = []
+    var next = first
+    while next < Node.maxPositions {
+      do throws(Obstacle) {
+        let sample = try locate(next, in: pass)
+        guard isEmpty(sample) else { return }
+        rest.append((next, sample))
+      } catch {
+        guard case .failure(.noSuchEntry) = error else { return }
+        break
+      }
+      guard let left = pass.firstToRead(from: next + 1) else { return }
+      next = left
+    }
+    for (position, sample) in rest { _ = note(position, of: pass, name, sample) }
+  }
+
+  private func isEmpty(_ sample: Sample) -> Bool {
+    sample.index.fieldOrdinals(ofSample: sample.number).allSatisfy {
+      sample.index.member($0).sizeBytes == 0
     }
   }
 
@@ -136,7 +178,11 @@ extension MountTree {
   func turnIfConsumed(_ pass: Pass) throws(Obstacle) {
     guard let name = pass.rankName else { return }
     let present = try rankPass(split: name.split, rank: name.rank)
+    serveEmptyRest(of: present)
     if present.isConsumed {
+      guard !passes.isFull else {
+        throw .failure(.tooManyPasses(path: path(of: present.directory)))
+      }
       // An epoch without samples turns into another one: there is nothing to go on to.
       if present.length == 0 { return }
       _ = try ordered(name.split) { () throws(OrderError) in
@@ -207,10 +253,12 @@ extension MountTree {
       guard let rank = Self.number(name), dataset.shows(rank: rank) else {
         throw .failure(.noSuchEntry)
       }
+      let kind = Pass.Kind.epochRank(epoch: epoch, split: split, rank: rank)
+      if let known = passes.known(kind) { return directory(known.directory) }
       let order = try ordered(split) { () throws(OrderError) in
         try run.order(split: split, epoch: epoch, isFresh: true)
       }
-      return try folder(.epochRank(epoch: epoch, split: split, rank: rank), order.rank(rank))
+      return try folder(kind, order.rank(rank))
     }
   }
 
@@ -280,7 +328,7 @@ extension MountTree {
 
   func readStream(_ pass: Pass, at offset: Int64, count: Int) throws(Obstacle) -> [UInt8] {
     try stream(of: pass).read(
-      at: max(0, offset),
+      at: min(max(0, offset), 1 << 62),
       count: max(0, min(count, ShardReader.maxReadBytes)),
       in: self
     ) { position in
@@ -292,6 +340,7 @@ extension MountTree {
   private func stream(of pass: Pass) -> SampleStream {
     streams.withLock { streams in
       if let stream = streams[pass.number] { return stream }
+      streams = streams.filter { !$0.value.pass.isRetired }
       let stream = SampleStream(pass)
       streams[pass.number] = stream
       return stream

@@ -42,6 +42,9 @@ final class Pass: Sendable {
     /// Whether it was told that nothing is left.
     var isEndTold = false
 
+    /// Whether another pass is the rank's present one, so that reading does not count any more.
+    var isLeft = false
+
     /// Whether nothing is left, told for the first time.
     mutating func tellsEnd() -> Bool {
       guard !isEndTold, let order, bookmark?.isConsumed(in: order) == true else { return false }
@@ -120,17 +123,70 @@ final class Pass: Sendable {
     }
   }
 
+  /// What became of a sample that was served.
+  enum Served {
+    /// It counts already, or reading does not count.
+    case nothing
+
+    /// It counts since now.
+    case counted
+
+    /// It counts since now, and so does all before it.
+    case countedUpTo
+
+    /// Nothing is left since now.
+    case end
+  }
+
   /// Counts a sample as consumed.
-  ///
-  /// - Returns: Whether it is so since now, and whether nothing is left since now.
-  func serve(_ position: Int) -> (isNew: Bool, isEnd: Bool) {
+  func serve(_ position: Int) -> Served {
     known.withLock { known in
-      guard let order = known.order, known.bookmark?.served(position, in: order) == true else {
-        return (false, false)
-      }
-      return (true, known.tellsEnd())
+      // Most reads are of a sample that counts already.
+      guard !known.isLeft, let consumed = known.bookmark?.progress.consumed,
+        !consumed.contains(position), let order = known.order
+      else { return .nothing }
+      let next = consumed.next
+      guard known.bookmark?.served(position, in: order) == true else { return .nothing }
+      guard known.bookmark?.progress.consumed.next != next else { return .counted }
+      return known.tellsEnd() ? .end : .countedUpTo
     }
   }
+
+  /// The nearest position before one that is neither consumed nor inherited; nil where the nearest
+  /// that is not inherited is consumed.
+  func leftBefore(_ position: Int) -> Int? {
+    known.withLock { known in
+      guard let order = known.order, let bookmark = known.bookmark else { return nil }
+      for position in stride(from: position - 1, through: max(0, position - 64), by: -1) {
+        if bookmark.progress.consumed.contains(position) { return nil }
+        if !order.isInherited(position) { return position }
+      }
+      return nil
+    }
+  }
+
+  /// The first position from the given one on that must still be read before the epoch is consumed;
+  /// nil where reading does not end the epoch, or has not begun.
+  func firstToRead(from position: Int) -> Int? {
+    known.withLock { known in
+      guard let order = known.order, let bookmark = known.bookmark, !known.isLeft,
+        !bookmark.isCommitting, !known.isEndTold, !bookmark.progress.consumed.isEmpty
+      else { return nil }
+      return order.firstLeft(from: position, bookmark.progress.consumed)
+    }
+  }
+
+  /// Notes that the rank lists another pass now.
+  func leave() {
+    known.withLock { $0.isLeft = true }
+  }
+
+  /// Lets go of the order, when nobody can still be at work in the pass.
+  func retire() {
+    known.withLock { $0.order = nil }
+  }
+
+  var isRetired: Bool { known.withLock { $0.isLeft && $0.order == nil } }
 
   /// Takes up a trainer's commit.
   ///
@@ -223,12 +279,19 @@ final class PassTable: Sendable {
     }
   }
 
+  /// Whether inode numbers have no room for another pass.
+  var isFull: Bool { table.withLock { $0.passes.count >= Node.maxPasses } }
+
+  /// The pass of that kind, if it was made.
+  func known(_ kind: Pass.Kind) -> Pass? {
+    table.withLock { table in table.numbers[kind].flatMap { table.passes[$0] } }
+  }
+
   /// The pass of that kind, made at its first use.
   ///
   /// - Returns: nil where inode numbers have no room for another pass.
   func pass(_ kind: Pass.Kind, make: () -> RankOrder?) -> Pass? {
-    let known = table.withLock { table in table.numbers[kind].flatMap { table.passes[$0] } }
-    if let known { return known }
+    if let known = known(kind) { return known }
     // Made outside the lock: it takes time in proportion to the shards. Two may make it, one stays.
     let order = make()
     return table.withLock { table in

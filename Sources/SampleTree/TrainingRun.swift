@@ -39,6 +39,9 @@ package final class TrainingRun: Sendable {
 
   /// By split number.
   package let splitNames: [String]
+
+  /// Whether ranks are made equal by giving samples again.
+  let repeats: Bool
   package let worldSize: Int
   private let passes: PassTable
   private let shape: ShapeOfSplit
@@ -57,6 +60,7 @@ package final class TrainingRun: Sendable {
     self.splitNames = splitNames
     self.shape = shape
     worldSize = cursor.worldSize ?? 1
+    repeats = cursor.equalize == .repeat
     passes = PassTable()
     state = Mutex(
       State(cursor: cursor, present: Array(repeating: [:], count: splitNames.count))
@@ -137,7 +141,10 @@ package final class TrainingRun: Sendable {
       state.present[split][rank] = pass
       var folders = state.folders[RankName(split: split, rank: rank)] ?? []
       folders.append(pass.number)
-      state.folders[RankName(split: split, rank: rank)] = folders.suffix(Self.maxFolders)
+      // So many epochs later nobody is at work in a pass; its order takes bytes for every shard.
+      if folders.count > Self.maxFolders { passes[folders.removeFirst()]?.retire() }
+      state.folders[RankName(split: split, rank: rank)] = folders
+      old?.leave()
       return pass
     }
   }
@@ -157,7 +164,8 @@ package final class TrainingRun: Sendable {
     let order = try self.order(split: split, epoch: bookmark.progress.epoch + 1).rank(rank)
     var next = bookmark
     next.turn(to: order)
-    noteChange()
+    // After the change: who saves in between must not take the old one for the new.
+    defer { noteChange() }
     return begin(next, order, split: split, rank: rank, replacing: pass) != nil
   }
 
@@ -197,16 +205,22 @@ package final class TrainingRun: Sendable {
         noteChange()
         return isEnd ? .end(pass) : .noted
       }
-      let order = try self.order(split: split, epoch: epoch).rank(rank)
+      var order = try self.order(split: split, epoch: epoch).rank(rank)
+      // The order may be older than what is counted by now.
+      let shape = shape(split)
+      for shard in 0..<shape.shardCount {
+        let count = shape[shard]
+        order.learn(sampleCount: count.lowerBound, isExact: count.isExact, ofShard: shard)
+      }
       var moved = bookmark
       try moved.commit(request.position, in: order, at: milliseconds)
-      noteChange()
       _ = begin(moved, order, split: split, rank: rank, replacing: pass)
+      noteChange()
       return .moved
     } catch let error as CommitError {
-      throw .commit(error)
+      throw .commit(error, epoch: request.epoch)
     } catch let error as OrderError {
-      throw .order(error)
+      throw .order(error, split: split)
     } catch {
       preconditionFailure("\(error)")
     }
@@ -218,7 +232,7 @@ package final class TrainingRun: Sendable {
   ///   - document: Of this run: the same order, dataset and earlier legs.
   ///   - only: A rank's `.cursor` moves that rank of that split alone; nil moves all it holds.
   /// - Returns: The ranks whose directories now list another pass.
-  /// - Throws: `RunError`; ranks before the one that failed have moved.
+  /// - Throws: `RunError`; no rank has moved then.
   func move(
     to document: Cursor,
     only: RankName?
@@ -229,7 +243,7 @@ package final class TrainingRun: Sendable {
     } catch {
       throw .cursor(error)
     }
-    var moved: [RankName] = []
+    var moves: [(name: RankName, pass: Pass, bookmark: RankBookmark, order: RankOrder)] = []
     for (split, name) in splitNames.enumerated() where only.map({ $0.split == split }) ?? true {
       guard let saved = document.splits[name] else { continue }
       for rank in 0..<worldSize
@@ -241,16 +255,18 @@ package final class TrainingRun: Sendable {
           let order = try self.order(split: split, epoch: progress.epoch).rank(rank)
           var next = bookmark
           next.move(to: progress, in: order)
-          if begin(next, order, split: split, rank: rank, replacing: pass) != nil {
-            moved.append(RankName(split: split, rank: rank))
-          }
+          moves.append((RankName(split: split, rank: rank), pass, next, order))
         } catch {
-          throw .order(error)
+          throw .order(error, split: split)
         }
       }
     }
-    noteChange()
-    return moved
+    defer { noteChange() }
+    return moves.compactMap { move in
+      let (split, rank) = (move.name.split, move.name.rank)
+      let pass = begin(move.bookmark, move.order, split: split, rank: rank, replacing: move.pass)
+      return pass == nil ? nil : move.name
+    }
   }
 
   // MARK: The cursor
@@ -273,9 +289,10 @@ package final class TrainingRun: Sendable {
 
 /// Why a write to a cursor file was not taken.
 package enum RunError: Error, Sendable {
-  case commit(CommitError)
+  /// A position that is not the epoch's; nil for the present one.
+  case commit(CommitError, epoch: Int?)
   case cursor(CursorError)
-  case order(OrderError)
+  case order(OrderError, split: Int)
 
   /// Neither a position nor a cursor document.
   case notACursor
@@ -284,9 +301,9 @@ package enum RunError: Error, Sendable {
 extension RunError: CustomStringConvertible {
   package var description: String {
     switch self {
-    case .commit(let error): "\(error)"
+    case .commit(let error, _): "\(error)"
     case .cursor(let error): "\(error)"
-    case .order(let error): "\(error)"
+    case .order(let error, _): "\(error)"
     case .notACursor: "write a position like 12800, an epoch and one like 3:12800, or a cursor"
     }
   }

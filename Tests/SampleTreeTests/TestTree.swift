@@ -4,6 +4,7 @@ import SampleOrder
 import SampleTree
 import ShardCache
 import Synchronization
+import TarIndex
 import TestSupport
 
 /// A tree over shards in a directory, asked as libfuse would, and waited for.
@@ -13,6 +14,8 @@ final class TestTree {
   let cache: ShardReader
   let tree: MountTree
   let log: CollectedLog
+  let kernel = KernelSpy()
+  let ledger = CollectedLedger()
 
   struct Options {
     var worldSize = 1
@@ -24,6 +27,20 @@ final class TestTree {
     /// Where the shards lie already.
     var directory: TemporaryDirectory?
     var files: [ControlFiles.File] = []
+    var order = Order()
+
+    /// Where the run stopped; nil begins one.
+    var cursor: Cursor?
+  }
+
+  /// What the user would have said about the order.
+  struct Order {
+    var shuffle = OrderParameters.Shuffle.none
+    var seed: UInt64 = 0
+    var lanes: Int?
+    var shuffleWindow = 1
+    var partition = OrderParameters.Partition.shards
+    var equalize: OrderParameters.Equalize?
   }
 
   /// - Parameters:
@@ -48,22 +65,43 @@ final class TestTree {
       directory: options.cacheDirectory,
       logger: logger
     )
-    let parameters = try OrderParameters(worldSize: options.worldSize)
-    var cursor = Cursor()
-    for split in dataset.splits {
+    let parameters = try OrderParameters(
+      shuffle: options.order.shuffle,
+      seed: options.order.seed,
+      worldSize: options.worldSize,
+      lanes: options.order.lanes,
+      shuffleWindow: options.order.shuffleWindow,
+      partition: options.order.partition,
+      equalize: options.order.equalize
+    )
+    var cursor =
+      options.cursor
+      ?? Cursor(
+        shuffle: parameters.shuffle,
+        seed: parameters.seed,
+        shuffleWindow: parameters.shuffleWindow,
+        equalize: parameters.equalize,
+        lanesAsked: options.order.lanes
+      )
+    for split in dataset.splits where options.cursor == nil {
       cursor.splits[split.name.description] = SplitCursor(
         fingerprint: "of a test",
         partition: parameters.partition,
         present: Leg(parameters, epoch: 0)
       )
     }
-    let shardCounts = dataset.splits.map(\.shards.count)
+    let splits = dataset.splits
     let run = TrainingRun(
       cursor: cursor,
       splitNames: dataset.splits.map(\.name.description)
-    ) { split in
-      guard let shape = try? DatasetShape(shardCount: shardCounts[split]) else {
-        preconditionFailure("\(shardCounts[split]) shards")
+    ) { [cache] split in
+      let shards = splits[split].shards
+      guard var shape = try? DatasetShape(shardCount: shards.count) else {
+        preconditionFailure("\(shards.count) shards")
+      }
+      for (place, shard) in shards.enumerated() {
+        guard let index = cache.index(ofShard: shard), index.isComplete else { continue }
+        try? shape.set(.exactly(index.sampleCount), ofShard: place)
       }
       return shape
     }
@@ -77,9 +115,11 @@ final class TestTree {
       settings: options.settings,
       controls: ControlFiles(files: options.files),
       run: run,
+      record: { [ledger] in ledger.record($0) },
       mountedSeconds: 1_700_000_000,
       logger: logger
     )
+    tree.connect(to: kernel)
   }
 
   deinit {
