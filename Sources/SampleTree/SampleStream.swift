@@ -23,6 +23,9 @@ final class SampleStream: Sendable {
     var latest = Mark(offset: 0, position: 0)
     var samplesSinceMark = 0
 
+    /// Where the tar ends, once that was reached.
+    var end: Int64?
+
     /// Samples that were handed out, and count once bytes beyond them are asked for.
     var delivered: [(end: Int64, position: Int)] = []
   }
@@ -37,14 +40,43 @@ final class SampleStream: Sendable {
     self.pass = pass
   }
 
-  /// No smaller than the tar: each member takes no more here than in its shard, and the end is added.
+  /// The tar's size once its end was reached; before that, no less.
+  ///
+  /// A header takes 512 bytes in a shard and may want 1024 more here, where the shard has a number
+  /// of its own format.
   func maxBytes(in tree: MountTree) -> Int64 {
+    if let end = state.withLock({ $0.end }) { return end }
     let shards = tree.dataset.splits[pass.split].shards
-    return shards.reduce(10_240) { sum, shard in
-      let bytes = tree.cache.shards[shard].sizeBytes
-      let (total, isOver) = sum.addingReportingOverflow(bytes)
-      return isOver ? Int64.max : total
+    let bytes = shards.reduce(0) { sum, shard in
+      Self.sum(sum, Self.product(Self.tarBytes(shard, tree.cache), 3))
     }
+    // What is repeated to make ranks equal is at most the whole for each sample.
+    let repeats = tree.run.repeats ? Int64(pass.length ?? 1) : 1
+    return Self.sum(Self.product(bytes, max(1, repeats)), Int64(TarMemberHeader.endBytes))
+  }
+
+  /// The bytes of a shard's tar, or more where it is compressed and was not read yet.
+  private static func tarBytes(_ shard: Int, _ cache: ShardReader) -> Int64 {
+    if let (index, plane) = cache.indexAndPlane(ofShard: shard), index.isComplete,
+      plane == .inflated
+    {
+      return index.sampleCount == 0 ? 0 : index.span(ofSample: index.sampleCount - 1).upperBound
+    }
+    let bytes = cache.shards[shard].sizeBytes
+    return cache.isLikelyPlain(shard) ? bytes : product(bytes, maxInflation)
+  }
+
+  /// Zeros shrink further in no format that is read but those that are made to be bombs.
+  private static let maxInflation: Int64 = 1 << 20
+
+  private static func sum(_ left: Int64, _ right: Int64) -> Int64 {
+    let (sum, isOver) = left.addingReportingOverflow(right)
+    return isOver ? Int64.max : sum
+  }
+
+  private static func product(_ left: Int64, _ right: Int64) -> Int64 {
+    let (product, isOver) = left.multipliedReportingOverflow(by: right)
+    return isOver ? Int64.max : product
   }
 
   /// Reads a part of the tar.
@@ -68,16 +100,19 @@ final class SampleStream: Sendable {
     bytes.reserveCapacity(count)
     for position in takeDelivered(before: offset) { served(position) }
     while bytes.count < count {
-      let position = pass.firstListed(from: mark.position)
+      // Beyond all numbers where earlier legs left nothing.
+      let position = min(pass.firstListed(from: mark.position), Node.maxPositions)
       let sample: Sample
       do throws(Obstacle) {
         sample = try tree.locate(position, in: pass)
       } catch {
         guard case .failure(.noSuchEntry) = error else { throw error }
         for position in takeDelivered(before: Int64.max) { served(position) }
+        let end = mark.offset + Int64(TarMemberHeader.endBytes)
+        state.withLock { $0.end = end }
         append(
           zerosFrom: mark.offset,
-          to: mark.offset + Int64(TarMemberHeader.endBytes),
+          to: end,
           at: offset,
           count,
           &bytes
