@@ -157,6 +157,41 @@ import Testing
     #expect(try test.progress().consumed == Consumed(below: 1))
   }
 
+  private static let hasPython = (try? RunningProcess("python3", ["-c", ""]).wait()) == 0
+
+  /// Compares each member's name as hexadecimal digits, its size and its time.
+  private static let pythonReader = """
+    import sys, tarfile
+    found = []
+    for member in tarfile.open(sys.argv[1], "r|"):
+        name = member.name.encode("utf-8", "surrogateescape").hex()
+        found.append(f"{name} {member.size} {int(member.mtime)}")
+    sys.exit(found != sys.argv[2:])
+    """
+
+  @Test("Python's tarfile reads it", .enabled(if: hasPython))
+  func python() throws {
+    let names = [
+      "a.jpg", String(repeating: "k", count: 240) + ".jpg",
+      String(repeating: "d/", count: 70) + "key.jpg", "\u{E9}\u{65E5}.jpg",
+    ]
+    let members = names.enumerated().map { number, name in
+      TestShard.Member(name, String(repeating: "x", count: number * 511))
+    }
+    let test = try TestTree(["train/a.tar": TestShard(members)])
+    try test.directory.write(test.stream(Self.path, pieceBytes: 700), to: "out/stream.tar")
+    let wanted = names.enumerated().map { number, name in
+      let digits = name.utf8.map { byte in
+        (byte < 16 ? "0" : "") + String(byte, radix: 16)
+      }
+      return "\(digits.joined()) \(number * 511) \(TestShard.modifiedSeconds)"
+    }
+    let arguments = ["-c", Self.pythonReader, test.directory.path + "/out/stream.tar"]
+    #expect(try RunningProcess("python3", arguments + wanted).wait() == 0)
+    let wrong = wanted.dropLast() + ["x"]
+    #expect(try RunningProcess("python3", arguments + wrong).wait() == 1)
+  }
+
   @Test func namesOfNoRankAreNotThere() throws {
     let test = try tree()
     #expect(try test.names(".streams") == ["train"])
