@@ -318,6 +318,61 @@ def test_two_nodes_go_on_as_three(mount_run, uneven, run, tmp_path, joined):
     assert sorted(seen) == all_keys(uneven)
 
 
+def read_on(mount, rank, before, seen):
+    """Reads a rank, listing by listing, until it is in that epoch; `seen` takes the keys by epoch."""
+    folder = rank_of(mount, rank)
+    for _ in range(6):
+        names = os.listdir(folder)
+        epoch = int(os.getxattr(folder, "user.wds.epoch"))
+        if epoch >= before:
+            return
+        for name in names:
+            seen.setdefault(epoch, []).append(runs.read_key(folder / name))
+    raise AssertionError(f"rank {rank} stays in epoch {epoch}")
+
+
+@pytest.mark.parametrize("partition", ["samples", "shards"])
+@pytest.mark.parametrize("lanes", [None, 6])
+def test_ranks_in_different_epochs_go_on_as_three(mount_run, uneven, run, tmp_path, partition, lanes):
+    order = runs.Order(uneven, 2, shuffle="full", seed=21, partition=partition, lanes=lanes)
+    ledger = tmp_path / "ledger.tsv"
+    mount = mount_run(*order.options(), "--ledger", ledger, cursor="a.cursor")
+    seen = {0: [], 1: []}
+    read_on(mount, 0, 1, seen)
+    for rank, epoch, indices in ((0, 1, (2, 0)), (1, 0, (0, 4))):
+        samples = order.ranks(epoch=epoch)[rank]
+        read(mount, rank, indices, samples)
+        seen[epoch] += [samples[index].key for index in indices]
+    mount.unmount()
+    mount = mount_run("--world-size", 3, "--ledger", ledger, cursor="a.cursor")
+    for rank in range(3):
+        read_on(mount, rank, 2, seen)
+    mount.unmount()
+    assert [sorted(seen[epoch]) for epoch in (0, 1)] == [all_keys(uneven)] * 2
+    done = run("verify", ledger, "--epoch", 0, "--epoch", 1, "--samples", "train=26")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("equalize", ["drop", "repeat"])
+def test_ranks_of_equal_length_end_and_turn_together(mount_run, uneven, run, tmp_path, equalize):
+    order = runs.Order(uneven, 3, shuffle="full", seed=22, partition="samples", equalize=equalize)
+    ledger = tmp_path / "ledger.tsv"
+    mount = mount_run(*order.options(), "--ledger", ledger, cursor="a.cursor")
+    for epoch in range(2):
+        for rank, samples in enumerate(order.ranks(epoch=epoch)):
+            assert len(samples) == (8 if equalize == "drop" else 9)
+            assert runs.listed(rank_of(mount, rank)) == runs.wanted(samples)
+            read(mount, rank, range(len(samples)), samples)
+    mount.unmount()
+    mount = mount_run(cursor="a.cursor")
+    for rank, samples in enumerate(order.ranks(epoch=2)):
+        assert runs.listed(rank_of(mount, rank)) == runs.wanted(samples)
+    mount.unmount()
+    said = json.loads(run("verify", ledger, "--json").stdout)
+    for epoch in said["epochs"]:
+        assert (epoch["repeated"], epoch["errors"]) == (0, 0), said
+
+
 # MARK: epochs
 
 
@@ -539,6 +594,17 @@ def test_a_stream_is_the_rest_of_the_epoch_as_a_tar(mount_run, uneven, tmp_path)
     named = mount.point / ".streams/train/1.tar"
     read_by = list(webdataset.WebDataset(str(named), shardshuffle=False))
     assert [sample["__key__"] for sample in read_by] == [sample.key for sample in later[1]]
+
+
+def test_a_stream_follows_the_epochs(mount_run, uneven):
+    order = runs.Order(uneven, 1, shuffle="full", seed=20)
+    mount = mount_run(*order.options(), cursor="a.cursor")
+    for epoch in range(2):
+        samples = order.ranks(epoch=epoch)[0]
+        assert members_of(mount.point / ".streams/train/0.tar") == in_a_tar(samples)
+    mount.unmount()
+    mount = mount_run(cursor="a.cursor")
+    assert members_of(mount.point / ".streams/train/0.tar") == in_a_tar(order.ranks(epoch=2)[0])
 
 
 def test_a_stream_goes_on_where_it_was_left(mount_run, uneven, tmp_path):
