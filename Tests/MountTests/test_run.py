@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from harness import mounts, runs, trees
+from harness import mounts, runs, shards, trees
 
 LONG = bool(os.environ.get("WDSFS_TEST_LONG"))
 
@@ -443,6 +443,25 @@ def test_an_epoch_that_ended_is_taken_up_as_the_next(mount_run, uneven):
     assert runs.listed(rank_of(mount)) == runs.wanted(order.ranks(epoch=1)[0])
 
 
+def test_samples_without_bytes_count_as_well(mount, run, tmp_path):
+    dataset = shards.Dataset(tmp_path / "set")
+    dataset.add_shard(
+        "train", "a-000000.tar",
+        [(f"{n:09d}", {"txt": b"" if n in (1, 4) else str(n).encode()}) for n in range(5)],
+    )
+    ledger, cursor = tmp_path / "ledger.tsv", tmp_path / "a.cursor"
+    made = mount(dataset.folder, "--ledger", ledger, "--cursor", cursor)
+    for epoch in range(3):
+        names = os.listdir(rank_of(made))
+        assert os.getxattr(rank_of(made), "user.wds.epoch") == str(epoch).encode()
+        assert names == [trees.index_name(index) for index in range(5)]
+        for name in names:
+            (rank_of(made) / name / "txt").read_bytes()
+    made.unmount()
+    done = run("verify", ledger, "--samples", "5", "--epoch", 0, "--epoch", 1)
+    assert done.returncode == 0, done.stdout
+
+
 # MARK: commits and moves
 
 
@@ -520,6 +539,19 @@ def test_a_checkpoint_written_back_moves_the_run(mount_run, uneven, tmp_path, co
     read(mount, 0, [1, 2], ranks[0])
     progress = runs.cursor_document(mount)["splits"]["train"]["legs"][-1]["progress"]
     assert runs.positions(progress[0]) == (0, {0, 1, 2, 4})
+
+
+def test_a_cursor_file_is_copied_by_cp(mount_run, uneven, tmp_path):
+    order = runs.Order(uneven, 1, shuffle="full", seed=23)
+    samples = order.ranks()[0]
+    mount = mount_run(*order.options())
+    control = rank_of(mount) / ".cursor"
+    read(mount, 0, [0, 3], samples)
+    for path in (control, mount.point / ".wdsfs/cursor.json"):
+        subprocess.run(["cp", path, tmp_path / "copy"], check=True, timeout=20)
+        read(mount, 0, [1, 2], samples)
+        subprocess.run(["cp", tmp_path / "copy", path], check=True, timeout=20)
+        assert runs.listed(rank_of(mount)) == runs.wanted(samples, {0, 3})
 
 
 def test_a_foreign_checkpoint_is_refused_and_moves_nothing(mount_run, uneven, tmp_path):
