@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from harness import mounts, relay, servers, shards, trees
+from harness import mounts, relay, runs, servers, shards, trees
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2]
 DEFAULT_LIMIT = 60
@@ -175,3 +175,22 @@ def equal():
         assert samples == dataset.sample_count()
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def uneven(tmp_path_factory):
+    """26 and 9 samples in shards of all sizes, an empty one among them."""
+    folder = tmp_path_factory.mktemp("uneven") / "set"
+    return runs.numbered(folder, {"train": [5, 7, 3, 0, 6, 1, 4], "val": [4, 2, 3]})
+
+
+@pytest.fixture
+def mount_run(mount, uneven, tmp_path):
+    """Mounts `uneven` with options, and where asked a cursor of that name."""
+
+    def make(*options, cursor=None, dataset=uneven, **more):
+        if cursor:
+            options += ("--cursor", tmp_path / cursor)
+        return mount(dataset.folder, *options, cache_dir=tmp_path / "cache", **more)
+
+    return make

@@ -126,3 +126,22 @@ def numbered(folder, split_counts, picture_bytes=200):
     for split, counts in split_counts.items():
         dataset.add_split(split, counts, picture_bytes=picture_bytes)
     return dataset
+
+
+def rank_of(mount, rank=0, split="train"):
+    return mount.point / split / str(rank)
+
+
+def read(mount, rank, indices, samples):
+    """Reads samples by their index, and looks that each is the one that stands there."""
+    for index in indices:
+        key = read_key(rank_of(mount, rank) / trees.index_name(index))
+        assert key == samples[index].key, f"rank {rank}, index {index}"
+
+
+def keys(samples):
+    return sorted(sample.key for sample in samples)
+
+
+def all_keys(dataset, split="train"):
+    return keys(dataset.rank(split))
