@@ -82,7 +82,7 @@ struct Answering: Sendable {
   ) throws(Obstacle) {
     switch result {
     case .success(let attributes):
-      let keepsEntry = tree.keepsEntry(attributes.inode)
+      let keepsEntry = tree.keepsEntry(attributes.inode) && tree.keepsEntries(of: parent)
       let entry = Entry(attributes, owner: owner, keepsEntry: keepsEntry)
       if let reply = reply.take(), !reply.entry(entry) {
         // The kernel has given up on it and will not forget what it was not told of.
@@ -120,9 +120,12 @@ struct Answering: Sendable {
     let result = withUnsafeTemporaryAllocation(byteCount: max(1, count), alignment: 8) { buffer in
       Result { () throws(Obstacle) in
         var used = 0
+        let keepsEntries = tree.keepsEntries(of: inode)
         try tree.list(inode, from: offset) { entry in
           let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[used..<count])
-          guard let size = write(entry, into: rest, isPlus: isPlus) else { return false }
+          guard
+            let size = write(entry, into: rest, isPlus: isPlus, keepsEntry: keepsEntries)
+          else { return false }
           used += size
           return true
         }
@@ -136,7 +139,8 @@ struct Answering: Sendable {
   private func write(
     _ entry: ListingEntry,
     into rest: UnsafeMutableRawBufferPointer,
-    isPlus: Bool
+    isPlus: Bool,
+    keepsEntry: Bool
   ) -> Int? {
     withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { name in
       name.copyMemory(from: UnsafeRawBufferPointer(rebasing: entry.name.prefix(255)))
@@ -146,7 +150,7 @@ struct Answering: Sendable {
       let offset = off_t(Int64(bitPattern: entry.nextOffset))
       let size: Int
       if isPlus {
-        var line = Entry(entry.attributes, owner: owner, keepsEntry: true).parameters
+        var line = Entry(entry.attributes, owner: owner, keepsEntry: keepsEntry).parameters
         if !entry.isLookedUp { line.ino = 0 }
         size = fuse_add_direntry_plus(nil, target, rest.count, text, &line, offset)
       } else {

@@ -21,6 +21,9 @@ package struct ServedSample: Sendable {
 
   /// Whether what its reader got was an error.
   package let isError: Bool
+
+  /// Whether it only fills its rank up to the others' length, and stands elsewhere in the epoch too.
+  package let isFilledUp: Bool
 }
 
 /// Who is told to let go of names, without keeping it alive.
@@ -104,7 +107,8 @@ extension MountTree {
           shard: cache.shards[sample.shard].key,
           number: sample.number,
           key: sample.index.withKey(ofSample: sample.number) { Array($0) },
-          isError: isError
+          isError: isError,
+          isFilledUp: pass.isFilledUp(position)
         )
       )
     }

@@ -100,6 +100,17 @@ package final class MountTree: Sendable {
     }
   }
 
+  /// Whether the kernel may keep names of a directory at all.
+  ///
+  /// Who holds a rank's directory open over a turn sees the next epoch in it, and the one after that:
+  /// nobody can tell the kernel which names to let go of there.
+  package func keepsEntries(of parent: UInt64) -> Bool {
+    guard case .pass(let number) = Node(inode: parent), let pass = passes[number],
+      let name = pass.rankName
+    else { return true }
+    return run.folders(split: name.split, rank: name.rank).last == number
+  }
+
   /// Whether a name that is missing from a directory will be for ever.
   package func keepsMissing(in parent: UInt64) -> Bool {
     switch Node(inode: parent) {

@@ -113,6 +113,10 @@ final class Pass: Sendable {
     known.withLock { $0.order?.firstLeft(from: position, $0.unlisted) ?? position }
   }
 
+  func isFilledUp(_ position: Int) -> Bool {
+    known.withLock { $0.order?.isFilledUp(position) ?? false }
+  }
+
   var bookmark: RankBookmark? { known.withLock { $0.bookmark } }
 
   /// Whether nothing of the epoch is left; false while that is not known.

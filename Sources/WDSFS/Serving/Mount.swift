@@ -111,7 +111,7 @@ enum Mount {
           shard: served.shard.bytes,
           number: served.number,
           key: served.key,
-          state: served.isError ? .error : .ok
+          state: served.isError ? .error : served.isFilledUp ? .filled : .ok
         )
       )
     }
