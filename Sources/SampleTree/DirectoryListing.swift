@@ -129,12 +129,11 @@ extension MountTree {
     _ emit: (ListingEntry) -> Bool
   ) throws(Obstacle) {
     let isFromStart = cursor.position == 0
-    let first = pass.firstListed(from: cursor.position)
-    var next = first
+    var next = pass.firstListed(from: cursor.position)
+    var hasShown = false
     while next < Node.maxPositions {
       let position = next
       cursor.skip(to: position)
-      next = pass.firstListed(from: position + 1)
       let sample: Sample
       do throws(Obstacle) {
         sample = try locate(position, in: pass)
@@ -143,14 +142,18 @@ extension MountTree {
           // All is indexed now, which it need not have been when the last sample was read; and that
           // nothing is left may have turned out only now.
           serveEmptyRest(of: pass)
-          if isFromStart && position == first { try turnIfConsumed(pass) }
+          if isFromStart && !hasShown { try turnIfConsumed(pass) }
           return
         }
         if case .pending = error { countAll(after: position, of: pass) }
         // What was found is shown; who asks for what follows gets the rest, or the error.
-        if position > first { return }
+        if hasShown { return }
         throw error
       }
+      // Finding it may have counted shards, and that may show that it was consumed before a resume.
+      next = pass.firstListed(from: position)
+      guard next == position else { continue }
+      next = pass.firstListed(from: position + 1)
       let seconds = modifiedSeconds(ofShard: sample.shard)
       let node = Node.sample(pass: pass.number, position: position)
       let isTaken = withUnsafeTemporaryAllocation(byteCount: 24, alignment: 1) { buffer in
@@ -159,6 +162,7 @@ extension MountTree {
         return cursor.add(name, directory(node, modifiedSeconds: seconds), emit)
       }
       guard isTaken else { return }
+      hasShown = true
     }
   }
 

@@ -105,6 +105,8 @@ final class SampleStream: Sendable {
       let sample: Sample
       do throws(Obstacle) {
         sample = try tree.locate(position, in: pass)
+        // Finding it may have shown that it was consumed before a resume.
+        guard pass.firstListed(from: position) == position else { continue }
       } catch {
         guard case .failure(.noSuchEntry) = error else { throw error }
         for position in takeDelivered(before: Int64.max) { served(position) }
