@@ -83,46 +83,63 @@ def demo_journey(binary):
             stack.enter_context(server)
             say(f"      rclone serve s3: {server.endpoint}, bucket 'bucket', random keys")
         environment = mounts.clean_environment(**server.environment())
+        cursor = folder / "run.cursor"
         mount = mounts.Mount(
             binary, "s3://bucket", folder / "mnt", "--endpoint-url", server.endpoint,
+            "--shuffle", "full", "--seed", "7", "--cursor", cursor,
             environment=environment, cache_dir=folder / "cache",
         )
-        with steps.step("Mount it"):
-            say(f"      wdsfs mount s3://bucket {mount.point} --endpoint-url {server.endpoint}")
+        with steps.step("Mount it, shuffled, with a cursor"):
+            say(f"      wdsfs mount s3://bucket {mount.point} --endpoint-url {server.endpoint} \\")
+            say(f"        --shuffle full --seed 7 --cursor {cursor}")
             stack.enter_context(mount)
             show_tree(mount.point)
-        ranks = trees.deal(splits, world_size=1)
-        everything = [(split, n) for (split, _), samples in ranks.items() for n in range(len(samples))]
-        half = len(everything) // 2
+        by_key = {split: {sample.key: sample for sample in samples} for split, samples in splits.items()}
+        sizes = {}
+
+        def listed():
+            return [
+                (split, name)
+                for split in sorted(splits)
+                for name in sorted(os.listdir(f"{mount.point}/{split}/0"))
+            ]
 
         def read(part, title):
             progress = Progress(title, len(part))
-            for split, position in part:
-                path = f"{mount.point}/{split}/0/{trees.index_name(position)}"
-                progress.advance(1, trees.check_sample(path, ranks[split, 0][position]))
+            for split, name in part:
+                path = f"{mount.point}/{split}/0/{name}"
+                key = os.fsdecode(os.getxattr(path, "user.wds.key"))
+                count = trees.check_sample(path, by_key[split][key])
+                sizes[split, key] = count
+                progress.advance(1, count)
             progress.finish()
-            return progress.bytes
 
+        everything = listed()
+        half = len(everything) // 2
         with steps.step("Read the first half, comparing every byte with what went in"):
-            for (split, _), samples in ranks.items():
+            for split, samples in splits.items():
                 trees.check_listing(f"{mount.point}/{split}/0", len(samples))
-            total = read(everything[:half], "reading")
-        with steps.step("Kill the mount with SIGKILL and mount again, over what it left behind"):
+            read(everything[:half], "reading")
+        with steps.step("Kill the mount with SIGKILL and mount again: it resumes by its cursor"):
             mount.kill()
             try:
                 os.listdir(mount.point)
             except OSError as error:
                 say(f"      killed: {error.strerror}")
             mount.start()
-            # A resume by --cursor belongs here; until then we remember ourselves where we were.
-            say("      mounted again over the dead mount, with the same cache")
-        with steps.step("Read the other half"):
-            total += read(everything[half:], "reading")
+            left = listed()
+            again = len(left) - (len(everything) - half)
+            if not 0 <= again <= half:
+                raise trees.Difference(f"{len(left)} samples are left after {half} were read")
+            say(f"      read: {half:,}, listed now: {len(left):,}; saved each second, so {again:,} come again")
+        with steps.step("Read what is left"):
+            read(left, "reading")
         with steps.step("Unmount"):
             mount.unmount()
+    total = sum(sizes.values())
     say(
         green("\nAll right: ")
-        + f"{len(everything):,} samples, {size(total)}, every byte as it went in "
+        + f"{len(sizes):,} samples, {size(total)}, each of them read and every byte as it went in "
         + dim(f"({time.monotonic() - begin:.0f} s; server, mount and files are gone again)")
     )
     if dataset.byte_count() != total:
