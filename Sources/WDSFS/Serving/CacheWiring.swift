@@ -37,8 +37,8 @@ enum CacheWiring {
     }
     guard cache.budgetBytes >= CacheSettings.minBudgetBytes else {
       throw Failure(
-        .cache,
-        "a cache of \(cache.budgetBytes) bytes is too small; give --cache-size "
+        settings.cacheSize == .automatic ? .cache : .usage,
+        "a cache of \(cache.budgetBytes >> 10) KiB is too small; give --cache-size "
           + "\(CacheSettings.minBudgetBytes >> 20)MiB or more"
       )
     }
