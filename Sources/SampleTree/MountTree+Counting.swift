@@ -40,6 +40,10 @@ extension MountTree {
   /// Leaves a shard out for the life of this mount.
   func skip(_ shard: Int, for failure: CacheError) {
     guard skippedShards.withLock({ $0.insert(shard).inserted }) else { return }
+    for (number, split) in dataset.splits.enumerated() {
+      guard let place = split.shards.firstIndex(of: shard) else { continue }
+      run.skip(place, ofSplit: number)
+    }
     logger.error(
       "the shard is left out: \(failure)",
       metadata: ["event": "shard.skipped", "shard": "\(cache.shards[shard].key)"]

@@ -75,7 +75,8 @@ extension MountTree {
           let shardCount = pass.shardsToCount(before: position)
           count(shardCount, after: position, of: pass)
           // Whoever goes beyond the shard wants all of it counted, not sample after sample.
-          throw .pending(.sample(number: shardCount > 1 ? Int.max : number, shard: shard))
+          let isWholeWanted = shardCount > 1 || settings.skipsUnreadable
+          throw .pending(.sample(number: isWholeWanted ? Int.max : number, shard: shard))
         }
       }
     }
@@ -92,15 +93,15 @@ extension MountTree {
     _ position: Int
   ) throws(Obstacle) -> Bool {
     let index = cache.index(ofShard: shard)
-    if let index, index.isComplete || number < index.sampleCount {
+    // A shard that may still turn out to be unreadable is left out whole or not at all.
+    if let index, index.isComplete || (number < index.sampleCount && !settings.skipsUnreadable) {
       learn(index.sampleCount, isExact: index.isComplete, ofPlace: place, pass)
       return true
     }
     let failure = cache.lastingFailure(ofShard: shard)
     if let failure, settings.skipsUnreadable { skip(shard, for: failure) }
     if skippedShards.withLock({ $0.contains(shard) }) {
-      // What was met of it may have been handed out, and keeps its positions.
-      learn(index?.sampleCount ?? 0, isExact: true, ofPlace: place, pass)
+      learn(0, isExact: true, ofPlace: place, pass)
       return true
     }
     if let failure { throw cacheFailure(failure, pass, position) }

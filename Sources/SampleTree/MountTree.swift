@@ -60,6 +60,12 @@ package final class MountTree: Sendable {
       let (bytes, isOver) = sum.addingReportingOverflow(shard.sizeBytes)
       return isOver ? Int64.max : bytes
     }
+    // What an earlier mount left out stays out, or positions would come to mean other samples.
+    for (number, split) in dataset.splits.enumerated() {
+      for place in run.skippedShards(ofSplit: number) where split.shards.indices.contains(place) {
+        _ = skippedShards.withLock { $0.insert(split.shards[place]) }
+      }
+    }
   }
 
   /// Tells the waiter when what it wants has come, or why it will not.

@@ -94,9 +94,9 @@ package final class TrainingRun: Sendable {
         partition: saved.partition,
         equalize: cursor.equalize
       )
-      return try EpochOrder(parameters, epoch: epoch, shape: shape(split))
+      return try EpochOrder(parameters, epoch: epoch, shape: shape(split, of: saved))
     }
-    let shape = shape(split)
+    let shape = shape(split, of: saved)
     let order = try cursor.order(of: saved, epoch: epoch, shape: shape)
     // One that lacks counts is made again: by then more of them are known.
     guard shape.sampleCount != nil else { return order }
@@ -105,6 +105,35 @@ package final class TrainingRun: Sendable {
       state.orders[name] = order
     }
     return order
+  }
+
+  /// What is known of a split's shards; those that are left out have no samples.
+  private func shape(_ split: Int, of saved: SplitCursor) -> DatasetShape {
+    var shape = shape(split)
+    for place in saved.skippedShards {
+      // A cursor's numbers are the dataset's, whose fingerprint was compared.
+      try? shape.set(.exactly(0), ofShard: place)
+    }
+    return shape
+  }
+
+  // MARK: Shards left out
+
+  /// The shards of a split that are left out, by place.
+  package func skippedShards(ofSplit split: Int) -> [Int] {
+    state.withLock { $0.cursor.splits[splitNames[split]]?.skippedShards ?? [] }
+  }
+
+  /// Leaves a shard out from now on, in later mounts too.
+  package func skip(_ place: Int, ofSplit split: Int) {
+    let name = splitNames[split]
+    state.withLock { state in
+      var skipped = Set(state.cursor.splits[name]?.skippedShards ?? [])
+      skipped.insert(place)
+      state.cursor.splits[name]?.skippedShards = skipped.sorted()
+      state.orders = state.orders.filter { $0.key.split != split }
+    }
+    noteChange()
   }
 
   // MARK: Passes

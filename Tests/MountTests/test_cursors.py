@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pathlib
 import shutil
 import stat
 import subprocess
@@ -210,3 +211,33 @@ def test_what_was_served_twice_is_found(mount_run, run, tmp_path):
     assert done.returncode == 1
     (epoch,) = json.loads(done.stdout)["epochs"]
     assert (epoch["repeated"], epoch["missing"]) == (1, 0)
+
+
+@pytest.mark.parametrize("partition", ["shards", "samples"])
+def test_a_shard_left_out_stays_out_by_the_cursor(mount, tmp_path, partition):
+    dataset = runs.numbered(tmp_path / "set", {"train": [4, 5, 6]})
+    samples = dataset.splits["train"]
+    damaged_name = sorted(samples)[1]
+    names = [sample.key for sample in samples[damaged_name]]
+    shard = next(pathlib.Path(dataset.folder).glob(f"train/*{damaged_name}*"))
+    damaged = bytearray(shard.read_bytes())
+    # The third sample's first header: two samples are whole before it.
+    place = damaged.index(names[2].encode())
+    damaged[place : place + 8] = b"\xff" * 8
+    shard.write_bytes(damaged)
+
+    options = ("--strict", "--skip-unreadable", "--partition", partition)
+    cursor = tmp_path / "a.cursor"
+    first = mount(dataset.folder, *options, "--cursor", cursor, cache_dir=tmp_path / "cache")
+    folder = rank_of(first)
+    assert len(os.listdir(folder)) == 10
+    kept = {name: runs.read_key(folder / name) for name in sorted(os.listdir(folder))[:5]}
+    first.unmount()
+    assert json.loads(cursor.read_text())["splits"]["train"]["skippedShards"] == [1]
+
+    again = mount(dataset.folder, "--cursor", cursor, cache_dir=tmp_path / "cache")
+    folder = rank_of(again)
+    left = {name: runs.read_key(folder / name) for name in sorted(os.listdir(folder))}
+    assert not set(left) & set(kept)
+    others = [sample.key for name, some in samples.items() for sample in some if name != damaged_name]
+    assert sorted([*kept.values(), *left.values()]) == sorted(others)

@@ -35,7 +35,7 @@ enum RunWiring {
     for (split, name) in names.enumerated() {
       let epochs = Set(cursor.splits[name]?.present.ranks.map(\.epoch) ?? [])
       for epoch in epochs.sorted() {
-        try prepare(run, split, epoch, shards[split], cache, log)
+        try prepare(run, split, epoch, shards[split], cache, settings, log)
       }
     }
     return run
@@ -112,6 +112,7 @@ enum RunWiring {
     _ epoch: Int,
     _ shards: [Int],
     _ cache: ShardReader,
+    _ settings: MountSettings,
     _ log: Logger
   ) throws(Failure) {
     while true {
@@ -120,7 +121,8 @@ enum RunWiring {
         return
       } catch {
         guard case .countsWanted(let places) = error else { throw Failure(.usage, "\(error)") }
-        try count(places.map { shards[$0] }, run.splitNames[split], cache, log)
+        let unreadable = try count(places, of: shards, run.splitNames[split], cache, settings, log)
+        for place in unreadable { run.skip(place, ofSplit: split) }
       }
     }
   }
@@ -128,36 +130,50 @@ enum RunWiring {
   /// So many headers are read at once: enough to hide a request's way.
   private static let countedAtOnce = 16
 
+  /// Reads the headers of shards.
+  ///
+  /// - Returns: The places of those that cannot be read and are to be left out.
   private static func count(
-    _ shards: [Int],
+    _ places: [Int],
+    of shards: [Int],
     _ split: String,
     _ cache: ShardReader,
+    _ settings: MountSettings,
     _ log: Logger
-  ) throws(Failure) {
+  ) throws(Failure) -> [Int] {
     var told = ContinuousClock.now
-    for start in stride(from: 0, to: shards.count, by: countedAtOnce) {
-      let some = shards[start..<min(start + countedAtOnce, shards.count)]
-      let waiters = some.map { shard in
+    var unreadable: [Int] = []
+    for start in stride(from: 0, to: places.count, by: countedAtOnce) {
+      let some = places[start..<min(start + countedAtOnce, places.count)]
+      let waiters = some.map { place in
         let waiter = CountWaiter()
-        cache.wait(forSample: Int.max, ofShard: shard, waiter)
+        cache.wait(forSample: Int.max, ofShard: shards[place], waiter)
         return waiter
       }
-      for waiter in waiters {
-        if let failure = waiter.wait() {
-          if case .fetch(_, _, let error) = failure { throw Failure(error, remote: split) }
-          throw Failure(.badShards, "cannot count the samples of \(split): \(failure)")
+      for (place, waiter) in zip(some, waiters) {
+        guard let failure = waiter.wait() else { continue }
+        guard !settings.skipsUnreadable else {
+          log.error(
+            "the shard is left out: \(failure)",
+            metadata: ["event": "shard.skipped", "shard": "\(cache.shards[shards[place]].key)"]
+          )
+          unreadable.append(place)
+          continue
         }
+        if case .fetch(_, _, let error) = failure { throw Failure(error, remote: split) }
+        throw Failure(.badShards, "cannot count the samples of \(split): \(failure)")
       }
       guard told.duration(to: .now) >= .seconds(1) else { continue }
       told = .now
       log.info(
-        "counted \(start + some.count) of \(shards.count) shards of \(split)",
+        "counted \(start + some.count) of \(places.count) shards of \(split)",
         metadata: [
           "event": "order.counting", "split": "\(split)", "done": "\(start + some.count)",
-          "of": "\(shards.count)",
+          "of": "\(places.count)",
         ]
       )
     }
+    return unreadable
   }
 }
 
