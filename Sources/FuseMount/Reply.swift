@@ -150,11 +150,11 @@ package struct Owner: Sendable {
     status.st_size = off_t(attributes.sizeBytes)
     status.st_blocks = blkcnt_t((attributes.sizeBytes + 511) / 512)
     status.st_blksize = 128 << 10
-    let time = timespec(
-      tv_sec: time_t(attributes.modifiedSeconds),
-      tv_nsec: Int(attributes.modifiedNanoseconds % 1_000_000_000)
-    )
+    let time = timespec(tv_sec: time_t(attributes.modifiedSeconds), tv_nsec: 0)
     status.st_mtim = time
+    status.st_mtim.tv_nsec = Int(attributes.modifiedNanoseconds % 1_000_000_000)
+    // The kernel drops its listing by the other time; by this one tar takes a directory for one that
+    // was changed while it was read, as a rank's is once all of it was.
     status.st_ctim = time
     status.st_atim = time
     if attributes.isDirectory {
