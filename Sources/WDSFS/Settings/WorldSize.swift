@@ -1,7 +1,9 @@
+import SampleOrder
+
 /// How many ranks the tree has, who said so, and which one it is limited to.
 package struct WorldSize: Hashable, Sendable {
-  /// The most ranks a tree may have: beyond it stands a typing error, not a cluster.
-  package static let maxRanks = 1_000_000
+  /// The most ranks that an order can be dealt to.
+  package static let maxRanks = OrderParameters.allowedWorldSizes.upperBound
 
   package let size: Int
 
