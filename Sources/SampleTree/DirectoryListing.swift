@@ -140,7 +140,9 @@ extension MountTree {
       } catch {
         if case .failure(.noSuchEntry) = error {
           // All is indexed now, which it need not have been when the last sample was read; and that
-          // nothing is left may have turned out only now.
+          // nothing is left may have turned out only now. Where all that is left is empty, there is
+          // nothing to read: having seen the names is all that a reader can do.
+          pass.noteListed()
           serveEmptyRest(of: pass)
           if isFromStart && !hasShown { try turnIfConsumed(pass) }
           return

@@ -132,7 +132,7 @@ extension MountTree {
 
   /// Counts what is left of an epoch, if all of it is empty: no later sample will be read.
   ///
-  /// An epoch of which nothing was read stays as it is.
+  /// An epoch of which nothing was read, and which nobody has listed to its end, stays as it is.
   func serveEmptyRest(of pass: Pass) {
     guard let name = pass.rankName, let first = pass.firstToRead(from: 0) else { return }
     var rest: [(position: Int, sample: Sample)] = []

@@ -42,6 +42,9 @@ final class Pass: Sendable {
     /// Whether it was told that nothing is left.
     var isEndTold = false
 
+    /// Whether a listing came to its end.
+    var isListed = false
+
     /// Whether another pass is the rank's present one, so that reading does not count any more.
     var isLeft = false
 
@@ -170,14 +173,20 @@ final class Pass: Sendable {
   }
 
   /// The first position from the given one on that must still be read before the epoch is consumed;
-  /// nil where reading does not end the epoch, or has not begun.
+  /// nil where reading does not end the epoch, or nobody has begun with it.
   func firstToRead(from position: Int) -> Int? {
     known.withLock { known in
       guard let order = known.order, let bookmark = known.bookmark, !known.isLeft,
-        !bookmark.isCommitting, !known.isEndTold, !bookmark.progress.consumed.isEmpty
+        !bookmark.isCommitting, !known.isEndTold,
+        known.isListed || !bookmark.progress.consumed.isEmpty
       else { return nil }
       return order.firstLeft(from: position, bookmark.progress.consumed)
     }
+  }
+
+  /// Notes that a listing came to its end, so that whoever reads knows all that is left.
+  func noteListed() {
+    known.withLock { $0.isListed = true }
   }
 
   /// Notes that the rank lists another pass now.

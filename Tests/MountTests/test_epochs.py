@@ -100,6 +100,37 @@ def test_samples_without_bytes_count_as_well(mount, run, tmp_path):
     assert done.returncode == 0, done.stdout
 
 
+def test_a_rank_with_empty_samples_only_turns_once_it_was_listed(mount, run, tmp_path):
+    dataset = shards.Dataset(tmp_path / "set")
+    for shard in range(2):
+        # The second rank's shard holds nothing that could be read.
+        samples = [(f"{shard}{n}", {"txt": b"" if shard else b"x"}) for n in range(3)]
+        dataset.add_shard("train", f"a-{shard:06d}.tar", samples)
+    ledger, cursor = tmp_path / "ledger.tsv", tmp_path / "a.cursor"
+    options = ["--world-size", 2, "--ledger", ledger, "--cursor", cursor]
+    made = mount(dataset.folder, *options)
+    for epoch in range(2):
+        for rank in range(2):
+            names = os.listdir(rank_of(made, rank))
+            assert os.getxattr(rank_of(made, rank), "user.wds.epoch") == str(epoch).encode()
+            for name in names:
+                (rank_of(made, rank) / name / "txt").read_bytes()
+    made.unmount()
+    assert runs.saved(cursor) == [(1, {0, 1, 2})] * 2
+    done = run("verify", ledger, "--samples", "6", "--epoch", 0, "--epoch", 1)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_world_size_that_is_logged_is_the_cursors(mount_run, tmp_path):
+    mount_run("--world-size", 3, cursor="a.cursor").unmount()
+    log = (tmp_path / "mnt.log").read_text()
+    assert "world size 3 from --world-size" in log
+    mount_run(cursor="a.cursor").unmount()
+    log = (tmp_path / "mnt.log").read_text()[len(log):]
+    assert "world size 3 from the cursor" in log
+    assert "world size 1" not in log
+
+
 # MARK: streams
 
 

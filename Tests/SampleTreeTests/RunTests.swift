@@ -225,10 +225,31 @@ import Testing
     #expect(try test.progress().epoch == 1)
   }
 
-  @Test func anEpochOfWhichNothingWasReadDoesNotEnd() throws {
+  @Test func anEpochOfEmptySamplesEndsOnceItIsListed() throws {
     let test = try TestTree(["train/a.tar": Self.sparseShard([true, true])])
+    let directory = try test.find("train/0")
+    #expect(try test.names("train/0").count == 2)
+    #expect(try test.progress() == Progress(consumed: Consumed(below: 2)))
+    #expect(test.ledger.positions == [0, 1])
+    #expect(test.kernel.attributes == [directory.inode])
+    for epoch in 1..<4 {
+      #expect(try test.names("train/0").count == 2)
+      #expect(try test.progress().epoch == epoch)
+    }
+  }
+
+  @Test func anEpochOfEmptySamplesThatIsOnlyLookedAtGoesOn() throws {
+    let test = try TestTree(["train/a.tar": Self.sparseShard([true, true])])
+    _ = try test.find("train/0/00000001/jpg")
+    #expect(try test.names(".epochs/0/train/0").count == 2)
+    #expect(try test.progress("train", 0).epoch == 0)
+  }
+
+  @Test func emptySamplesThatATrainerCommitsAreItsAffair() throws {
+    let test = try TestTree(["train/a.tar": Self.sparseShard([true, true])])
+    try test.write("1\n", to: "train/0/.cursor")
     for _ in 0..<3 { #expect(try test.names("train/0").count == 2) }
-    #expect(try test.progress() == Progress())
+    #expect(try test.progress().consumed == Consumed(below: 1))
   }
 
   // MARK: Failures

@@ -35,15 +35,6 @@ package struct MountProcess: Sendable {
     for warning in settings.warnings {
       log.warning("\(warning.text)", metadata: ["event": "\(warning.event)"])
     }
-    let worldSize = settings.worldSize
-    log.info(
-      "world size \(worldSize.size) from \(worldSize.source)",
-      metadata: [
-        "event": "mount.world_size",
-        "world_size": "\(worldSize.size)",
-        "source": "\(worldSize.source)",
-      ]
-    )
     return MountProcess(log: log, events: events, status: status)
   }
 

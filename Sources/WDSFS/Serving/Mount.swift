@@ -21,6 +21,7 @@ enum Mount {
     // First of all, so that a cursor that cannot be used costs no request.
     let opened = try OpenCursor.open(settings, log: log)
     let settings = try settings.resuming(opened?.cursor)
+    tell(settings.worldSize, log)
     let ledger: Ledger? =
       if let path = settings.order.ledgerPath { try Ledger.open(path, log: log) } else { nil }
     let address = try StoreWiring.address(settings)
@@ -66,6 +67,17 @@ enum Mount {
     }
     let isSaved = saver?.finish() ?? true
     return (ledger?.finish() ?? true) && isSaved ? ending : .forced
+  }
+
+  private static func tell(_ worldSize: WorldSize, _ log: Logger) {
+    log.info(
+      "world size \(worldSize.size) from \(worldSize.source)",
+      metadata: [
+        "event": "mount.world_size",
+        "world_size": "\(worldSize.size)",
+        "source": "\(worldSize.source)",
+      ]
+    )
   }
 
   // MARK: Progress
