@@ -16,11 +16,17 @@ package struct CalendarTime: Hashable, Sendable {
   }
 
   /// `20130524T000000Z`, as in `x-amz-date`.
-  package var compact: String {
+  package var compact: String { spelled(dateMark: "", timeMark: "") }
+
+  /// `2013-05-24T00:00:00Z`.
+  package var iso8601: String { spelled(dateMark: "-", timeMark: ":") }
+
+  private func spelled(dateMark: String, timeMark: String) -> String {
     let (days, rest) = Self.divided(seconds, by: 86_400)
     let (year, month, day) = Self.date(of: days)
-    let time = [rest / 3600, rest / 60 % 60, rest % 60].map { Self.padded($0, 2) }.joined()
-    return Self.padded(year, 4) + Self.padded(month, 2) + Self.padded(day, 2) + "T" + time + "Z"
+    let date = [Self.padded(year, 4), Self.padded(month, 2), Self.padded(day, 2)]
+    let time = [rest / 3600, rest / 60 % 60, rest % 60].map { Self.padded($0, 2) }
+    return date.joined(separator: dateMark) + "T" + time.joined(separator: timeMark) + "Z"
   }
 
   /// Reads `Fri, 24 May 2013 00:00:00 GMT`, the one form that servers send today.

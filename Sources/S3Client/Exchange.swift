@@ -59,6 +59,9 @@ enum AttemptOutcome {
   /// At once and outside of the retry budget, as after a redirect; the exchange bounds these.
   case again
 
+  /// Once the lesson is learnt, and outside of the retry budget.
+  case later(Lesson)
+
   /// To be retried, if the policy allows it.
   case failed(RetryCause, retryAfter: Duration?, detail: String)
 

@@ -12,6 +12,9 @@ struct HTTPRequest: Sendable {
   var method = Method.get
   var url: String
   var headers: [(name: String, value: String)] = []
+
+  /// Who signed it; nil where nobody did.
+  var signer: Credentials?
 }
 
 /// What is asked for, without host, signature and encoding.

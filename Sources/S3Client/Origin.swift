@@ -30,6 +30,9 @@ struct FailedReply {
 
   /// At most 64 KiB of it.
   let body: [UInt8]
+
+  /// Who signed the request.
+  var signer: Credentials?
 }
 
 /// What a reply without data means.
@@ -39,7 +42,16 @@ enum ReplyVerdict {
 
   /// The origin has learnt how to ask better, for example in another region.
   case again
+
+  /// The origin finds out how to ask better; the error stands where a request has learnt before.
+  case later(Lesson, otherwise: StoreError)
 }
+
+/// Something that takes its time and after which a request may be sent again.
+///
+/// Gets called once; calls back once, at once or later on any thread, with nil where the request is
+/// worth another attempt, else with its error.
+typealias Lesson = @Sendable (_ learnt: @escaping @Sendable (StoreError?) -> Void) -> Void
 
 /// The place where one request's attempts go: the origin's own, or where redirects lead.
 struct RequestRoute {
@@ -50,7 +62,9 @@ struct RequestRoute {
   private var redirect: WebURL?
   private var redirects = 0
   private var lessons = 0
+  private var hasWaited = false
   private var lastURL = ""
+  private var lastSigner: Credentials?
 
   init(_ origin: any Origin) {
     self.origin = origin
@@ -59,6 +73,7 @@ struct RequestRoute {
   mutating func request(for target: RequestTarget) throws(StoreError) -> HTTPRequest {
     let request = try origin.request(for: target, at: redirect)
     lastURL = request.url
+    lastSigner = request.signer
     return request
   }
 
@@ -73,11 +88,19 @@ struct RequestRoute {
     {
       return follow(location, target)
     }
+    var reply = reply
+    reply.signer = lastSigner
     switch origin.verdict(on: reply, to: target) {
     case .failed(let cause, let detail):
       reset()
       return .failed(cause, retryAfter: reply.head.retryAfter, detail: detail)
     case .hopeless(let error): return .hopeless(error)
+    case .later(let lesson, let error):
+      // FAULTS.md, S21: one retry for each request.
+      if hasWaited { return .hopeless(error) }
+      hasWaited = true
+      reset()
+      return .later(lesson)
     case .again:
       lessons += 1
       reset()

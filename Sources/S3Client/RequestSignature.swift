@@ -32,6 +32,7 @@ package final class RequestSignature: Sendable {
   private struct DayKey {
     let scope: String
     let accessKeyID: String
+    let secretAccessKey: Secret
     let key: SymmetricKey
   }
 
@@ -80,14 +81,21 @@ package final class RequestSignature: Sendable {
     _ credentials: Credentials
   ) -> SymmetricKey {
     let cached = dayKey.withLock { $0 }
-    if let cached, cached.scope == scope, cached.accessKeyID == credentials.accessKeyID {
+    if let cached, cached.scope == scope, cached.accessKeyID == credentials.accessKeyID,
+      cached.secretAccessKey == credentials.secretAccessKey
+    {
       return cached.key
     }
     var key = SymmetricKey(data: ("AWS4" + credentials.secretAccessKey.revealed).bytes)
     for part in [day, region, "s3", "aws4_request"] {
       key = SymmetricKey(data: HMAC<SHA256>.authenticationCode(for: part.bytes, using: key))
     }
-    let made = DayKey(scope: scope, accessKeyID: credentials.accessKeyID, key: key)
+    let made = DayKey(
+      scope: scope,
+      accessKeyID: credentials.accessKeyID,
+      secretAccessKey: credentials.secretAccessKey,
+      key: key
+    )
     dayKey.withLock { $0 = made }
     return key
   }

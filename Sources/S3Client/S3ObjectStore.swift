@@ -18,7 +18,9 @@ package final class S3ObjectStore: ObjectStore {
   private let logger: Logger
   private let container: String
 
-  /// Finds endpoint, region and credentials, and starts the store's thread; nothing is sent yet.
+  /// Finds endpoint, region and credentials, and starts the store's thread.
+  ///
+  /// May block while a source of credentials is asked; the store itself is sent nothing yet.
   ///
   /// - Parameters:
   ///   - bucket: Its name.
@@ -34,7 +36,7 @@ package final class S3ObjectStore: ObjectStore {
     generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(),
     logger: Logger
   ) throws(StoreError) {
-    let settings = try S3Settings(bucket: bucket, options: options)
+    let settings = try S3Settings(bucket: bucket, options: options, logger: logger)
     origin = S3Origin(bucket: bucket, settings: settings)
     self.prefix = prefix
     container = "s3://\(bucket)"
@@ -47,12 +49,6 @@ package final class S3ObjectStore: ObjectStore {
       generator: generator,
       logger: logger
     )
-    if let credentials = settings.credentials.current {
-      logger.debug(
-        "requests are signed with the credentials of \(credentials.source)",
-        metadata: ["event": "cred.source"]
-      )
-    }
   }
 
   package func list(

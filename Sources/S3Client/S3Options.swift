@@ -1,3 +1,4 @@
+import Logging
 import Remote
 
 /// What the user may say of an S3 remote; what is not said comes from the profile and the
@@ -34,13 +35,13 @@ struct S3Settings: Sendable {
   let endpoint: ServerAddress?
   let region: String
   let usesPathStyle: Bool
-  let credentials: CredentialChain
+  let credentials: CredentialProvider
 
-  /// Reads options, profile and environment, in the order of the AWS tools.
+  /// Reads options, profile and environment, in the order of the AWS tools; may block.
   ///
   /// - Throws: `StoreError.invalid` for an endpoint that is none, `.credentials` for everything
   ///   about profiles, files and keys.
-  init(bucket: String, options: S3Options) throws(StoreError) {
+  init(bucket: String, options: S3Options, logger: Logger) throws(StoreError) {
     let environment = options.environment
     let profile: ProfileSettings? =
       options.signsRequests || options.profile != nil
@@ -64,12 +65,15 @@ struct S3Settings: Sendable {
       )
     }
     usesPathStyle = Self.usesPathStyle(bucket, endpoint, options, profile)
-    if options.signsRequests, let profile {
+    if options.signsRequests {
       let environmentFirst: [any CredentialSource] =
         options.profile == nil ? [EnvironmentSource(environment)] : []
-      credentials = try CredentialChain(environmentFirst + [ProfileKeysSource(profile)])
+      credentials = try CredentialProvider(
+        environmentFirst + [ProfileSource(profile: options.profile, environment: environment)],
+        logger: logger
+      )
     } else {
-      credentials = CredentialChain()
+      credentials = CredentialProvider()
     }
   }
 

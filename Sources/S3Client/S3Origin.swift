@@ -58,20 +58,21 @@ final class S3Origin: Origin {
     }
     var headers = signed + [("host", server.authority)]
     if let eTag = target.eTag { headers.append(("if-match", eTag)) }
-    if let credentials = settings.credentials.current {
+    let signer = settings.credentials.current
+    if let signer {
       var input = RequestSignature.Input(host: server.authority, path: path)
       input.method = target.method == .head ? "HEAD" : "GET"
       input.query = redirect == nil ? query : Self.canonical(query)
       input.headers = signed
       headers += signature.headers(
         for: input,
-        credentials: credentials,
+        credentials: signer,
         region: region.withLock { $0.name },
         at: .now
       )
     }
     let url = server.origin + path + (query.isEmpty ? "" : "?" + query)
-    return HTTPRequest(method: target.method, url: url, headers: headers)
+    return HTTPRequest(method: target.method, url: url, headers: headers, signer: signer)
   }
 
   private static func encoded(_ query: [(name: String, value: String)]) -> String {
@@ -123,8 +124,11 @@ final class S3Origin: Origin {
     }
     switch error.code {
     case "NoSuchBucket": return .hopeless(noSuchBucket)
-    case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
-      "TokenRefreshRequired", "AuthorizationHeaderMalformed", "RequestTimeTooSkewed":
+    case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+      return renewal(.expired, reply, .credentials(credentialsText(code, error.message)))
+    case "InvalidAccessKeyId", "SignatureDoesNotMatch":
+      return renewal(.denied, reply, .credentials(credentialsText(code, error.message)))
+    case "AuthorizationHeaderMalformed", "RequestTimeTooSkewed":
       return .hopeless(.credentials(credentialsText(code, error.message)))
     default: break
     }
@@ -132,7 +136,29 @@ final class S3Origin: Origin {
       guard let key = target.key else { return .hopeless(noSuchBucket) }
       return .hopeless(.noSuchObject(key: key))
     }
-    return .hopeless(.refused(what: target.what, code: code, detail: error.message))
+    let refused = StoreError.refused(what: target.what, code: code, detail: error.message)
+    // An archived object is no matter of who asks (FAULTS.md, S24).
+    return status == 403 && error.code != "InvalidObjectState"
+      ? renewal(.denied, reply, refused) : .hopeless(refused)
+  }
+
+  /// Has the source of the credentials asked once (FAULTS.md, S21 and S22).
+  private func renewal(
+    _ reason: RefreshPlan.Refusal,
+    _ reply: FailedReply,
+    _ error: StoreError
+  ) -> ReplyVerdict {
+    guard let signer = reply.signer else { return .hopeless(error) }
+    let lesson: Lesson = { [settings] learnt in
+      settings.credentials.renew(after: signer, reason) { renewal in
+        switch (renewal, reason) {
+        case (.renewed, _): learnt(nil)
+        case (.failed(let failure), .expired): learnt(failure)
+        case (.failed, .denied), (.unchanged, _): learnt(error)
+        }
+      }
+    }
+    return .later(lesson, otherwise: error)
   }
 
   private static func isThrottling(_ code: String) -> Bool {

@@ -12,6 +12,9 @@ final class Transfer: FetchTicket, @unchecked Sendable {
     /// Its next attempt is due then.
     case delayed(until: ContinuousClock.Instant)
 
+    /// Until the origin has learnt how to ask better.
+    case learning
+
     /// All bytes are there, and the receiver has not yet taken the last of them.
     case parked
     case finished

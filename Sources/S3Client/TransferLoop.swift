@@ -10,6 +10,9 @@ final class TransferLoop: Sendable {
     case cancel(Transfer)
     case resume(Transfer)
     case raise(Transfer)
+
+    /// What the transfer waited for is known; with the error where that does not help.
+    case learnt(Transfer, StoreError?)
   }
 
   /// Proof of safety of the pointer: `curl_multi_wakeup` may be called from any thread, and only

@@ -20,6 +20,7 @@ final class TransferScheduler {
   private var readers = TransferQueue()
   private var readAhead = TransferQueue()
   private var delayed: [Transfer] = []
+  private var learning: [Transfer] = []
   private var inFlight: [ObjectIdentifier: Attempt] = [:]
   private var quota = RetryQuota()
   private var limit: InFlightLimit
@@ -60,7 +61,7 @@ final class TransferScheduler {
       startWaiting(.now)
       curl_multi_poll(multi, nil, 0, pollMilliseconds(.now), nil)
     }
-    for transfer in inFlight.values.map(\.transfer) + delayed + readers.all + readAhead.all {
+    for transfer in inFlight.values.map(\.transfer) + waiting {
       finish(transfer, .cancelled)
     }
   }
@@ -71,6 +72,7 @@ final class TransferScheduler {
     switch command {
     case .start(let transfer): enqueue(transfer)
     case .cancel(let transfer): finish(transfer, .cancelled)
+    case .learnt(let transfer, let error): learnt(transfer, error)
     case .resume(let transfer): resume(transfer)
     case .raise(let transfer):
       guard transfer.priority < .reader else { return }
@@ -90,8 +92,15 @@ final class TransferScheduler {
       takeOut(attempt)
       ended(attempt, .rejected)
     case .parked: settle(transfer, transfer.exchange.ended(.completed))
-    case .waiting, .delayed, .finished: return
+    case .waiting, .delayed, .learning, .finished: return
     }
+  }
+
+  private func learnt(_ transfer: Transfer, _ error: StoreError?) {
+    guard case .learning = transfer.state else { return }
+    if let error { return finish(transfer, error) }
+    learning.removeAll { $0 === transfer }
+    enqueue(transfer)
   }
 
   private func enqueue(_ transfer: Transfer) {
@@ -199,7 +208,7 @@ final class TransferScheduler {
         ended(attempt, end)
       }
     }
-    for transfer in delayed + readers.all + readAhead.all {
+    for transfer in waiting {
       guard let deadline = transfer.deadline, now >= deadline else { continue }
       finish(transfer, exhausted(transfer, now))
     }
@@ -239,6 +248,11 @@ final class TransferScheduler {
     case .again:
       transfer.retry.wentOn()
       enqueue(transfer)
+    case .later(let lesson):
+      transfer.retry.wentOn()
+      transfer.state = .learning
+      learning.append(transfer)
+      lesson { [weak loop] error in loop?.send(.learnt(transfer, error)) }
     case .parked: transfer.state = .parked
     case .hopeless(let error): finish(transfer, error)
     case .failed(let cause, let retryAfter, let detail):
@@ -307,6 +321,7 @@ final class TransferScheduler {
     case .finished: return
     case .inFlight(let attempt): takeOut(attempt)
     case .delayed: delayed.removeAll { $0 === transfer }
+    case .learning: learning.removeAll { $0 === transfer }
     case .parked: break
     case .waiting:
       readers.remove(transfer)
@@ -344,6 +359,8 @@ final class TransferScheduler {
 
   // MARK: - Waiting
 
+  private var waiting: [Transfer] { delayed + learning + readers.all + readAhead.all }
+
   private var tick: Duration { min(Self.maxTick, options.stallTime / 5) }
 
   private func pollMilliseconds(_ now: ContinuousClock.Instant) -> Int32 {
@@ -351,6 +368,9 @@ final class TransferScheduler {
     if !inFlight.isEmpty || !readers.isEmpty || !readAhead.isEmpty { wait = tick }
     for transfer in delayed {
       if case .delayed(let until) = transfer.state { wait = min(wait, max(.zero, until - now)) }
+      if let deadline = transfer.deadline { wait = min(wait, max(.zero, deadline - now)) }
+    }
+    for transfer in learning {
       if let deadline = transfer.deadline { wait = min(wait, max(.zero, deadline - now)) }
     }
     return Int32(wait.wholeMilliseconds)

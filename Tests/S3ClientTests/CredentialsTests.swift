@@ -5,19 +5,24 @@ import TestSupport
 import Testing
 
 @Suite struct CredentialsTests {
-  private func settings(
+  private let files: TemporaryDirectory
+
+  init() throws {
+    files = try TemporaryDirectory()
+  }
+
+  /// An environment that names config files of this content.
+  private func environment(
     config: String = "",
     credentials: String = "",
-    profile: String? = nil,
-    environment: [String: String] = [:]
-  ) throws -> ProfileSettings {
-    let files = try TemporaryDirectory()
+    _ more: [String: String] = [:]
+  ) throws -> [String: String] {
     try files.write(config.utf8, to: "config")
     try files.write(credentials.utf8, to: "credentials")
-    var environment = environment
-    environment["AWS_CONFIG_FILE"] = files.path + "/config"
-    environment["AWS_SHARED_CREDENTIALS_FILE"] = files.path + "/credentials"
-    return try ProfileSettings(profile: profile, environment: environment)
+    return more.merging([
+      "AWS_CONFIG_FILE": files.path + "/config",
+      "AWS_SHARED_CREDENTIALS_FILE": files.path + "/credentials",
+    ]) { _, new in new }
   }
 
   @Test("sections, settings, comments and indented blocks are read as the AWS tools read them")
@@ -69,42 +74,51 @@ import Testing
 
   @Test("the credentials file counts before the config file, a named profile must be in one")
   func profiles() throws {
-    let merged = try settings(
+    let merged = try environment(
       config: "[profile x]\nregion=r\naws_access_key_id=config",
       credentials: "[x]\naws_access_key_id=cred\naws_secret_access_key=s",
-      environment: ["AWS_PROFILE": "x"]
+      ["AWS_PROFILE": "x"]
     )
-    #expect(merged["region"] == "r")
-    let found = try ProfileKeysSource(merged).credentials()
+    #expect(try ProfileSettings(profile: nil, environment: merged)["region"] == "r")
+    let found = try ProfileSource(profile: nil, environment: merged).credentials()
     #expect(found?.accessKeyID == "cred" && found?.source == "the profile 'x'")
+    let unknown = try environment(config: "[profile x]\n")
     let error = #expect(throws: StoreError.self) {
-      try settings(config: "[profile x]\n", profile: "y")
+      try ProfileSource(profile: "y", environment: unknown).credentials()
     }
     #expect(error?.description.contains("there are: x") ?? false)
-    #expect(try ProfileKeysSource(settings()).credentials() == nil)
+    #expect(try ProfileSource(profile: nil, environment: unknown).credentials() == nil)
     #expect(throws: StoreError.self) {
-      try ProfileKeysSource(settings(config: "[profile x]\n", profile: "x")).credentials()
+      try ProfileSource(profile: "x", environment: unknown).credentials()
     }
+    let half = try environment(credentials: "[default]\naws_access_key_id=a")
     #expect(throws: StoreError.self) {
-      try ProfileKeysSource(settings(credentials: "[default]\naws_access_key_id=a")).credentials()
+      try ProfileSource(profile: nil, environment: half).credentials()
     }
   }
 
   @Test("the first source that is configured decides, also when it fails")
   func chain() throws {
-    let environment = EnvironmentSource([
+    let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    let keys = EnvironmentSource([
       "AWS_ACCESS_KEY_ID": "env", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "",
     ])
-    let profile = ProfileKeysSource(
-      try settings(credentials: "[default]\naws_access_key_id=p\naws_secret_access_key=s")
+    let profile = ProfileSource(
+      profile: nil,
+      environment: try environment(
+        credentials: "[default]\naws_access_key_id=p\naws_secret_access_key=s"
+      )
     )
-    let first = try CredentialChain([environment, profile]).current
+    let first = try CredentialProvider([keys, profile], logger: quiet).current
     #expect(first?.accessKeyID == "env" && first?.sessionToken == nil)
-    #expect(try CredentialChain([EnvironmentSource([:]), profile]).current?.accessKeyID == "p")
-    #expect(CredentialChain().current == nil)
+    let second = try CredentialProvider([EnvironmentSource([:]), profile], logger: quiet).current
+    #expect(second?.accessKeyID == "p")
+    #expect(CredentialProvider().current == nil)
     let half = EnvironmentSource(["AWS_ACCESS_KEY_ID": "env"])
-    #expect(throws: StoreError.self) { try CredentialChain([half, profile]) }
-    let error = #expect(throws: StoreError.self) { try CredentialChain([EnvironmentSource([:])]) }
+    #expect(throws: StoreError.self) { try CredentialProvider([half, profile], logger: quiet) }
+    let error = #expect(throws: StoreError.self) {
+      try CredentialProvider([EnvironmentSource([:])], logger: quiet)
+    }
     #expect(error?.description.contains("--no-sign-request") ?? false)
   }
 

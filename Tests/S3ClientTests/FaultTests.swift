@@ -1,7 +1,6 @@
 import Logging
 import Remote
 import S3Client
-import Synchronization
 import TestSupport
 import Testing
 
@@ -498,7 +497,7 @@ import Testing
 
   @Test("no secret, token or signature is logged at any level (X1)")
   func noSecretsInLogs() throws {
-    let lines = Lines()
+    let lines = KeptLines()
     let server = try ScriptedServer { number, request in
       number == 0
         ? [.reply("503 Slow Down", body: "<Error><Code>SlowDown</Code></Error>".utf8)]
@@ -514,8 +513,7 @@ import Testing
     options.endpointURL = server.url
     options.transfers.retry.throttledBaseDelay = .milliseconds(2)
     options.transfers.retry.timeout = .milliseconds(200)
-    let logger = Logger(label: "test") { _ in LineHandler(lines: lines) }
-    let store = try S3ObjectStore(bucket: "b", prefix: [], options: options, logger: logger)
+    let store = try S3ObjectStore(bucket: "b", prefix: [], options: options, logger: lines.logger)
     defer { store.shutDown() }
     #expect(throws: StoreError.self) { try store.bytes(0..<10, of: Self.info) }
     #expect(throws: StoreError.self) { try store.bytes(0..<10, of: Self.info) }
@@ -524,29 +522,5 @@ import Testing
     for canary in ["canary", "Signature=", "AWS4-HMAC"] { #expect(!all.contains(canary)) }
     #expect("\(Secret("canary"))" == "***")
     #expect(!"\(options.transfers)".contains("canary"))
-  }
-}
-
-private final class Lines: Sendable {
-  private let lines = Mutex<[String]>([])
-  var all: [String] { lines.withLock { $0 } }
-
-  func add(_ line: String) {
-    lines.withLock { $0.append(line) }
-  }
-}
-
-private struct LineHandler: LogHandler {
-  let lines: Lines
-  var metadata: Logger.Metadata = [:]
-  var logLevel = Logger.Level.trace
-
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { metadata[key] }
-    set { metadata[key] = newValue }
-  }
-
-  func log(event: LogEvent) {
-    lines.add("\(event.level) \(event.message) \(event.metadata ?? [:])")
   }
 }

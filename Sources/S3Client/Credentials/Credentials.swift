@@ -23,10 +23,19 @@ package struct Credentials: Sendable {
     self.expiry = expiry
     self.source = source
   }
+
+  /// Whether both sign alike, whatever is said of their source and end.
+  func isSame(as other: Credentials) -> Bool {
+    accessKeyID == other.accessKeyID && secretAccessKey == other.secretAccessKey
+      && sessionToken == other.sessionToken
+  }
+
+  /// For messages, for example `, which end at 2026-01-31T12:00:00Z`; empty where they do not.
+  var untilText: String { expiry.map { ", which end at \($0.iso8601)" } ?? "" }
 }
 
 /// A text that never shows in a message, a log line or a dump of a value.
-package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+package struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugStringConvertible,
   CustomReflectable
 {
   /// The text itself, for the signature alone.

@@ -1,16 +1,22 @@
 package import Remote
 
-/// `aws_access_key_id` and `aws_secret_access_key` of a profile.
-package struct ProfileKeysSource: CredentialSource {
-  private let settings: ProfileSettings
+/// A profile of the shared config and credentials files, which are read anew each time.
+package struct ProfileSource: CredentialSource {
+  private let profile: String?
+  private let environment: [String: String]
 
-  package init(_ settings: ProfileSettings) {
-    self.settings = settings
+  package init(profile: String?, environment: [String: String]) {
+    self.profile = profile
+    self.environment = environment
   }
 
-  package var name: String { "the profile '\(settings.profileName)'" }
+  package var name: String {
+    let named = profile ?? environment.filled("AWS_PROFILE") ?? "default"
+    return "the profile '\(PrintableName.text(named.utf8))'"
+  }
 
   package func credentials() throws(StoreError) -> Credentials? {
+    let settings = try ProfileSettings(profile: profile, environment: environment)
     guard let identifier = settings["aws_access_key_id"] else {
       guard settings.isExplicit else { return nil }
       throw .credentials(
