@@ -15,16 +15,26 @@ final class Attempt {
   private(set) var isHeadTooLarge = false
   private(set) var receivedBytes = 0
   private(set) var speed: SpeedWatch
+
+  /// Waits for the budget of `--bwlimit`, not for its receiver.
+  private(set) var isHeldBack = false
+  private let budget: ReceiveBudget?
   let headDeadline: ContinuousClock.Instant
   private(set) var lastByteAt: ContinuousClock.Instant
   private var head: [UInt8] = []
   private var headBytes = 0
 
-  init?(_ transfer: Transfer, request: HTTPRequest, options: TransferOptions) {
+  init?(
+    _ transfer: Transfer,
+    request: HTTPRequest,
+    options: TransferOptions,
+    budget: ReceiveBudget?
+  ) {
     guard let handle = EasyHandle() else { return nil }
     let now = ContinuousClock.now
     self.transfer = transfer
     self.handle = handle
+    self.budget = budget
     headDeadline = now + options.headTimeout
     lastByteAt = now
     speed = SpeedWatch(
@@ -40,15 +50,17 @@ final class Attempt {
     handle.set(CURLOPT_PROTOCOLS_STR, "http,https")
     handle.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
     handle.set(CURLOPT_HTTP09_ALLOWED, 0)
-    handle.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+    handle.set(options.trust)
+    options.proxies.apply(to: handle, url: request.url)
     handle.set(CURLOPT_NOSIGNAL, 1)
     handle.set(CURLOPT_FOLLOWLOCATION, 0)
     handle.set(CURLOPT_PATH_AS_IS, 1)
     handle.set(CURLOPT_TCP_KEEPALIVE, 1)
     handle.set(CURLOPT_HTTP_CONTENT_DECODING, 0)
-    handle.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
-    // fuse-notes, section 7: the best of 16 KiB to 2 MiB in our measurements.
-    handle.set(CURLOPT_BUFFERSIZE, 512 * 1024)
+    // fuse-notes, section 7: the best of 16 KiB to 2 MiB in our measurements. With a limit on the
+    // rate, one block is a twentieth of a second's at most.
+    let blockBytes = min(512 * 1024, (options.maxBytesPerSecond ?? .max) / 20)
+    handle.set(CURLOPT_BUFFERSIZE, Int(max(16 * 1024, blockBytes)))
     handle.set(CURLOPT_CONNECTTIMEOUT_MS, options.connectTimeout.wholeMilliseconds)
     if request.method == .head { handle.set(CURLOPT_NOBODY, 1) }
     handle.set(
@@ -98,9 +110,15 @@ final class Attempt {
 
   private func receive(body: UnsafeRawBufferPointer) -> Int {
     if isRejected { return 0 }
+    if let budget, budget.wait(at: .now) > .zero {
+      isHeldBack = true
+      isPaused = true
+      return Int(CURL_WRITEFUNC_PAUSE)
+    }
     switch transfer.exchange.received(body: body) {
     case .more:
       receivedBytes += body.count
+      budget?.spend(body.count)
       speed.received(body.count)
       lastByteAt = .now
       return body.count
@@ -121,6 +139,7 @@ final class Attempt {
   func resume() {
     guard isPaused else { return }
     isPaused = false
+    isHeldBack = false
     wasPaused = true
     lastByteAt = .now
     speed.restart(at: .now)
@@ -139,10 +158,15 @@ final class Attempt {
     if isHeadTooLarge { return .malformed("a reply's head that is too large or no HTTP") }
     if isRejected { return .rejected }
     let text = handle.failure.isEmpty ? String(cString: curl_easy_strerror(result)) : handle.failure
+    var proxyStatus = 0
+    wdsfs_easy_get_long(handle.raw, CURLINFO_HTTP_CONNECTCODE, &proxyStatus)
+    if result != CURLE_OK, proxyStatus >= 400, proxyStatus < 500 {
+      return .untrusted("the proxy lets nobody through: HTTP \(proxyStatus)")
+    }
     switch result {
     case CURLE_OK: return .completed
-    case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT,
-      CURLE_INTERFACE_FAILED, CURLE_SSL_CONNECT_ERROR:
+    case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: return .unresolved(text)
+    case CURLE_COULDNT_CONNECT, CURLE_INTERFACE_FAILED, CURLE_SSL_CONNECT_ERROR:
       return .noConnection(text)
     case CURLE_OPERATION_TIMEDOUT:
       return isHeadComplete ? .stalled(text) : .noConnection(text)

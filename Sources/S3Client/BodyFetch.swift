@@ -79,7 +79,7 @@ final class BodyFetch<Value: Sendable>: Exchange {
       return isTooLarge
         ? .failed(.badReply, retryAfter: nil, detail: "the reply is too long") : whole()
     case .broken(let text): return .failed(.reset, retryAfter: nil, detail: text)
-    case .stalled(let text), .noConnection(let text):
+    case .stalled(let text), .unresolved(let text), .noConnection(let text):
       return .failed(.transient, retryAfter: nil, detail: text)
     case .untrusted(let text):
       return .hopeless(.unreachable(endpoint: endpointName, detail: text))

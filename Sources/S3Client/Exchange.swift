@@ -38,10 +38,13 @@ enum AttemptEnd {
   /// Too slow, or no head in time.
   case stalled(String)
 
-  /// No connection: DNS, refused, no route.
+  /// No address for the host's name.
+  case unresolved(String)
+
+  /// No connection: refused, no route.
   case noConnection(String)
 
-  /// The peer is not who it should be, or TLS is impossible.
+  /// The peer is not who it should be, TLS is impossible, or a proxy lets nobody through.
   case untrusted(String)
 
   /// No HTTP, or more head than is allowed.

@@ -83,6 +83,10 @@ struct RequestRoute {
   }
 
   mutating func outcome(of reply: FailedReply, to target: RequestTarget) -> AttemptOutcome {
+    if reply.head.status == 407 {
+      let detail = "the proxy lets nobody through: HTTP 407"
+      return .hopeless(.unreachable(endpoint: origin.endpointName, detail: detail))
+    }
     if [301, 302, 303, 307, 308].contains(reply.head.status),
       reply.head["x-amz-bucket-region"] == nil, let location = reply.head["location"]
     {

@@ -196,7 +196,8 @@ final class RangeFetch: Exchange {
       return .failed(.badReply, retryAfter: nil, detail: "no usable reply")
     case (.broken(let text), _): return .failed(.reset, retryAfter: nil, detail: text)
     case (.stalled(let text), _): return .failed(.transient, retryAfter: nil, detail: text)
-    case (.noConnection(let text), _): return .failed(.transient, retryAfter: nil, detail: text)
+    case (.unresolved(let text), _), (.noConnection(let text), _):
+      return .failed(.transient, retryAfter: nil, detail: text)
     case (.untrusted(let text), _):
       return .hopeless(.unreachable(endpoint: endpointName, detail: text))
     case (.malformed(let text), _): return .failed(.badReply, retryAfter: nil, detail: text)

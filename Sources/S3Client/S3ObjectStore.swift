@@ -43,8 +43,13 @@ package final class S3ObjectStore: ObjectStore {
     displayName = RemoteAddress.s3(bucket: bucket, prefix: prefix).displayName
     listTimeout = options.listTimeout
     self.logger = logger
+    var transfers = options.transfers
+    if transfers.trust == .system, let path = settings.caBundle {
+      transfers.trust = .bundle(path: path)
+    }
+    try transfers.check(origin.server, logger)
     loop = TransferLoop(
-      options: options.transfers,
+      options: transfers,
       endpoint: origin.endpointName,
       generator: generator,
       logger: logger

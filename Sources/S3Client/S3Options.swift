@@ -16,6 +16,12 @@ package struct S3Options: Sendable {
   package var profile: String?
   package var signsRequests = true
   package var addressing = Addressing.automatic
+
+  /// Sends `x-amz-request-payer`: `--requester-pays`.
+  package var isRequesterPaying = false
+
+  /// Sends `x-amz-expected-bucket-owner`; an account's number of twelve digits.
+  package var expectedBucketOwner: String?
   package var transfers = TransferOptions()
 
   /// How long a listing may go without a good page; before the mount answers no deadline is longer.
@@ -36,6 +42,12 @@ struct S3Settings: Sendable {
   let region: String
   let usesPathStyle: Bool
   let credentials: CredentialProvider
+
+  /// Signed with every request, by lower-case names.
+  let headers: [(name: String, value: String)]
+
+  /// Of the profile; nil where it names none.
+  let caBundle: String?
 
   /// Reads options, profile and environment, in the order of the AWS tools; may block.
   ///
@@ -65,6 +77,8 @@ struct S3Settings: Sendable {
       )
     }
     usesPathStyle = Self.usesPathStyle(bucket, endpoint, options, profile)
+    caBundle = profile?["ca_bundle"]
+    headers = try Self.headers(options)
     if options.signsRequests {
       let environmentFirst: [any CredentialSource] =
         options.profile == nil ? [EnvironmentSource(environment)] : []
@@ -75,6 +89,26 @@ struct S3Settings: Sendable {
     } else {
       credentials = CredentialProvider()
     }
+  }
+
+  private static func headers(
+    _ options: S3Options
+  ) throws(StoreError) -> [(name: String, value: String)] {
+    var headers: [(name: String, value: String)] = []
+    if let owner = options.expectedBucketOwner {
+      let isAccount =
+        owner.utf8.count == 12
+        && owner.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+      guard isAccount else {
+        throw .invalid(
+          "the expected bucket owner '\(PrintableName.text(owner.utf8))' is no account's number "
+            + "of 12 digits"
+        )
+      }
+      headers.append(("x-amz-expected-bucket-owner", owner))
+    }
+    if options.isRequesterPaying { headers.append(("x-amz-request-payer", "requester")) }
+    return headers
   }
 
   /// Whether a name may become part of a host.

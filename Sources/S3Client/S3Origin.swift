@@ -27,7 +27,7 @@ final class S3Origin: Origin {
     return "s3:\(place)/\(bucket)"
   }
 
-  private var server: ServerAddress {
+  var server: ServerAddress {
     if let endpoint = settings.endpoint { return endpoint }
     let region = region.withLock { $0.name }
     let domain = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
@@ -51,7 +51,7 @@ final class S3Origin: Origin {
       path += "/" + PercentEncoding.encoded(target.key?.bytes ?? [], keepingSlash: true)
     }
     let query = redirect.map { $0.query ?? "" } ?? Self.encoded(target.query)
-    var signed: [(name: String, value: String)] = []
+    var signed = settings.headers
     // The one place where an end is inclusive.
     if let range = target.range {
       signed.append(("range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"))

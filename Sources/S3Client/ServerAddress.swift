@@ -45,6 +45,11 @@ package struct ServerAddress: Hashable, Sendable {
   /// Scheme, host and port.
   package var origin: String { (isSecure ? "https://" : "http://") + authority }
 
+  /// Whether what is sent there stays on this machine.
+  var isLoopback: Bool {
+    host == "localhost" || host == "[::1]" || isAddress && host.hasPrefix("127.")
+  }
+
   var isAddress: Bool {
     host.hasPrefix("[") || host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || isDigit($0) }
   }

@@ -1,3 +1,4 @@
+import Logging
 import Remote
 
 /// An exchange in the loop: waiting, in flight, or between two attempts.
@@ -77,6 +78,33 @@ package struct TransferOptions: Sendable {
   package var stallTime: Duration = .seconds(5)
   package var leastBytesPerSecond: Int64 = 16 * 1024
   package var retry = RetryPolicy()
+  package var trust = ServerTrust.system
+  package var proxies = ProxySettings(environment: [:])
+
+  /// Of all replies' bodies together: `--bwlimit`.
+  package var maxBytesPerSecond: Int64?
+
+  /// `--tpslimit`.
+  package var maxRequestsPerSecond: Int?
 
   package init() {}
+}
+
+extension TransferOptions {
+  /// Says at the start what is wrong with the connections to a server, or dangerous.
+  func check(_ server: ServerAddress, _ logger: Logger) throws(StoreError) {
+    try trust.check()
+    if trust == .anybody, server.isSecure {
+      logger.warning(
+        "no certificate is verified: whoever sits between can read and change everything",
+        metadata: ["event": "tls.unverified"]
+      )
+    }
+    if !server.isSecure, !server.isLoopback {
+      logger.warning(
+        "\(server.origin) is talked to in clear: anybody on the way can read and change everything",
+        metadata: ["event": "net.plaintext"]
+      )
+    }
+  }
 }

@@ -24,6 +24,8 @@ final class TransferScheduler {
   private var inFlight: [ObjectIdentifier: Attempt] = [:]
   private var quota = RetryQuota()
   private var limit: InFlightLimit
+  private let budget: ReceiveBudget?
+  private var pace: RateLimit?
   private var nextCheck = ContinuousClock.now
 
   init(
@@ -40,6 +42,8 @@ final class TransferScheduler {
     self.log = log
     options = loop.options
     limit = InFlightLimit(most: options.maxConnections)
+    budget = options.maxBytesPerSecond.map { ReceiveBudget(bytesPerSecond: $0) }
+    pace = options.maxRequestsPerSecond.map { RateLimit(perSecond: Double($0), at: .now) }
     let most = options.maxConnections + options.extraReaderSlots
     wdsfs_multi_set_long(multi, CURLMOPT_MAXCONNECTS, most)
     wdsfs_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_NOTHING))
@@ -53,6 +57,7 @@ final class TransferScheduler {
       if isShutDown { break }
       let now = ContinuousClock.now
       wakeDelayed(now)
+      letGo(now)
       startWaiting(now)
       var running: Int32 = 0
       curl_multi_perform(multi, &running)
@@ -122,6 +127,11 @@ final class TransferScheduler {
 
   private func startWaiting(_ now: ContinuousClock.Instant) {
     while let queue = nextQueue {
+      if var pace {
+        let wait = pace.wait(at: now)
+        self.pace = pace
+        if wait > .zero { return }
+      }
       let wasOpen = quota.isOpen
       guard quota.mayStart(at: now) else {
         dropExpired(now)
@@ -154,18 +164,34 @@ final class TransferScheduler {
       transfer.state = .finished
       return
     }
-    guard let attempt = Attempt(transfer, request: request, options: options) else {
+    let attempt = Attempt(transfer, request: request, options: options, budget: budget)
+    guard let attempt else {
       finish(transfer, .unreachable(endpoint: endpoint, detail: "libcurl gave no handle"))
       return
     }
     transfer.state = .inFlight(attempt)
     transfer.retry.began(at: .now)
+    pace?.spend(1)
     inFlight[ObjectIdentifier(attempt)] = attempt
     curl_multi_add_handle(multi, attempt.handle.raw)
     loop.count { statistics in
       statistics.requests += 1
       statistics.retries += transfer.retry.totalAttempts > 1 ? 1 : 0
       statistics.requestsInFlight += 1
+    }
+  }
+
+  /// Lets bodies that `--bwlimit` holds back go on, a reader's first, until the budget is spent.
+  private func letGo(_ now: ContinuousClock.Instant) {
+    guard let budget else { return }
+    let held = inFlight.values.filter(\.isHeldBack)
+      .sorted { $0.transfer.priority > $1.transfer.priority }
+    for attempt in held where budget.wait(at: now) == .zero {
+      attempt.resume()
+      if attempt.isRejected {
+        takeOut(attempt)
+        ended(attempt, .rejected)
+      }
     }
   }
 
@@ -297,6 +323,8 @@ final class TransferScheduler {
       case (.throttled, _): "s3.throttled"
       case (.badReply, _): "s3.bad_reply"
       case (_, .stalled): "s3.stalled"
+      case (_, .unresolved): "net.dns"
+      case (_, .noConnection): "net.connect"
       case (.reset, _) where transfer.exchange.usefulBytes > 0: "s3.resumed"
       default: "s3.retry"
       }
@@ -330,9 +358,10 @@ final class TransferScheduler {
     transfer.state = .finished
     if error != .cancelled {
       loop.count { $0.failures += 1 }
+      let isTrust = if case .untrusted = transfer.lastEnd { true } else { false }
       log.write(
-        .debug,
-        "s3.failed",
+        isTrust ? .error : .debug,
+        isTrust ? "tls.failed" : "s3.failed",
         "\(error)",
         about: transfer.exchange.what,
         ["attempt": "\(transfer.retry.totalAttempts)"]
@@ -343,7 +372,7 @@ final class TransferScheduler {
 
   private func exhausted(_ transfer: Transfer, _ now: ContinuousClock.Instant) -> StoreError {
     switch (transfer.lastEnd, transfer.lastCause) {
-    case (.noConnection, _), (nil, _):
+    case (.unresolved, _), (.noConnection, _), (nil, _):
       return .unreachable(endpoint: endpoint, detail: transfer.lastFailure)
     case (_, .badReply):
       return .badReply(what: transfer.exchange.what, detail: transfer.lastFailure)
@@ -366,6 +395,10 @@ final class TransferScheduler {
   private func pollMilliseconds(_ now: ContinuousClock.Instant) -> Int32 {
     var wait: Duration = .seconds(60)
     if !inFlight.isEmpty || !readers.isEmpty || !readAhead.isEmpty { wait = tick }
+    if let budget, inFlight.values.contains(where: \.isHeldBack) {
+      wait = min(wait, budget.wait(at: now))
+    }
+    if var pace, nextQueue != nil { wait = min(wait, pace.wait(at: now)) }
     for transfer in delayed {
       if case .delayed(let until) = transfer.state { wait = min(wait, max(.zero, until - now)) }
       if let deadline = transfer.deadline { wait = min(wait, max(.zero, deadline - now)) }

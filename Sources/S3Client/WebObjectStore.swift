@@ -40,6 +40,7 @@ package final class WebObjectStore: ObjectStore {
     keys = names.keys
     self.displayName = displayName
     self.listTimeout = listTimeout
+    try transfers.check(names.base.server, logger)
     loop = TransferLoop(
       options: transfers,
       endpoint: names.base.server.origin,

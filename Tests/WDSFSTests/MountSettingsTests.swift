@@ -15,7 +15,7 @@ import WDSFS
     #expect(settings.cacheSize == .automatic)
     #expect(settings.prefetch == nil)
     #expect(settings.maxWorkers == 16)
-    #expect(settings.retryTimeout == .seconds(60))
+    #expect(settings.connections.retryTimeout == .seconds(60))
     #expect(settings.maxDecompressedBytes == 64 << 30)
     #expect(settings.uid == 1000)
     #expect(settings.gid == 100)
@@ -114,7 +114,7 @@ import WDSFS
     #expect(settings.cacheSize == .percent(20))
     #expect(settings.prefetch == .bytes(2 << 30))
     #expect(settings.maxWorkers == 64)
-    #expect(settings.retryTimeout == .seconds(120))
+    #expect(settings.connections.retryTimeout == .seconds(120))
     #expect(settings.isStrict && settings.skipsUnreadable)
     #expect(settings.maxDecompressedBytes == 1 << 30)
     #expect(settings.staysInForeground && settings.keepsCore)
@@ -122,9 +122,33 @@ import WDSFS
     #expect(settings.logFile == "/some/dir/l")
   }
 
+  @Test func connectionsAreLimitedAndTrustedByOptionsAndVariables() throws {
+    let texts = [
+      "ca-bundle": "ca.pem", "connect-timeout": "2s", "stall-timeout": "500ms",
+      "bwlimit": "50MB", "tpslimit": "20", "expected-bucket-owner": "123456789012",
+    ]
+    let given = texts.flatMap { ["--\($0.key)", $0.value] }
+    var variables = ["WDSFS_NO_VERIFY_SSL": "1", "WDSFS_REQUESTER_PAYS": "1"]
+    for (name, text) in texts {
+      let underscored = String(name.uppercased().map { $0 == "-" ? "_" : $0 })
+      variables["WDSFS_" + underscored] = text
+    }
+    for settings in [
+      try parsed(given + ["--no-verify-ssl", "--requester-pays"]), try parsed([], variables),
+    ] {
+      let connections = settings.connections
+      #expect(connections.caBundle == "/some/dir/ca.pem" && !connections.verifiesServers)
+      #expect(connections.connectTimeout == .seconds(2))
+      #expect(connections.stallTimeout == .milliseconds(500))
+      #expect(connections.maxBytesPerSecond == 50_000_000)
+      #expect(connections.maxRequestsPerSecond == 20)
+      #expect(settings.isRequesterPaying && settings.expectedBucketOwner == "123456789012")
+    }
+  }
+
   @Test func theListOfOptionsIsCovered() throws {
     // One that is added to the list, and not to the tests above, shows here.
-    #expect(OptionName.allCases.count == 33)
+    #expect(OptionName.allCases.count == 41)
     for name in OptionName.allCases {
       #expect(OptionName(inMountOptions: name.underscored) == name)
     }

@@ -43,6 +43,9 @@ struct MountCommand: Subcommand {
   @OptionGroup(title: "Where the shards are")
   var remoteOptions: RemoteOptions
 
+  @OptionGroup(title: "How it is reached")
+  var connectionOptions: ConnectionOptions
+
   @OptionGroup(title: "The tree")
   var treeOptions: TreeOptions
 
@@ -83,7 +86,8 @@ struct MountCommand: Subcommand {
   ) throws(Failure) -> MountSettings {
     var given: [OptionName: [String]] = [:]
     let groups: [any OptionsGroup] = [
-      remoteOptions, treeOptions, orderOptions, cacheOptions, damageOptions, processOptions,
+      remoteOptions, connectionOptions, treeOptions, orderOptions, cacheOptions, damageOptions,
+      processOptions,
     ]
     for group in groups {
       given.merge(group.given) { first, _ in first }

@@ -26,8 +26,11 @@ struct RemoteOptions: OptionsGroup {
   @Flag(help: "The bucket in the path, not in the host's name.")
   var forcePathStyle = false
 
-  @Option(help: ArgumentHelp("How long one read is retried (default: 60s).", valueName: "time"))
-  var retryTimeout: String?
+  @Flag(help: "You pay for the requests, not the bucket's owner.")
+  var requesterPays = false
+
+  @Option(help: ArgumentHelp("Refuse a bucket of any other account.", valueName: "account"))
+  var expectedBucketOwner: String?
 
   var given: [OptionName: [String]] {
     [
@@ -36,7 +39,62 @@ struct RemoteOptions: OptionsGroup {
       .profile: one(profile),
       .noSignRequest: flag(noSignRequest),
       .forcePathStyle: flag(forcePathStyle),
+      .requesterPays: flag(requesterPays),
+      .expectedBucketOwner: one(expectedBucketOwner),
+    ]
+  }
+}
+
+struct ConnectionOptions: OptionsGroup {
+  @Option(
+    help: ArgumentHelp(
+      "Believe the authorities of this PEM file only (default: AWS_CA_BUNDLE, or the machine's).",
+      valueName: "file"
+    )
+  )
+  var caBundle: String?
+
+  @Flag(
+    name: .customLong("no-verify-ssl"),
+    help: "Believe any server: whoever sits between can read and change everything."
+  )
+  var noVerifySSL = false
+
+  @Option(help: ArgumentHelp("How long a connection may take (default: 5s).", valueName: "time"))
+  var connectTimeout: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Ask again when a reply brings nothing for so long, its first byte twice (default: 5s).",
+      valueName: "time"
+    )
+  )
+  var stallTimeout: String?
+
+  @Option(help: ArgumentHelp("How long one read is retried (default: 60s).", valueName: "time"))
+  var retryTimeout: String?
+
+  @Option(
+    name: .customLong("bwlimit"),
+    help: ArgumentHelp("Never fetch more a second than this: 50MB.", valueName: "size")
+  )
+  var bandwidthLimit: String?
+
+  @Option(
+    name: .customLong("tpslimit"),
+    help: ArgumentHelp("Never send more requests a second than this.", valueName: "n")
+  )
+  var requestLimit: String?
+
+  var given: [OptionName: [String]] {
+    [
+      .caBundle: one(caBundle),
+      .noVerifySSL: flag(noVerifySSL),
+      .connectTimeout: one(connectTimeout),
+      .stallTimeout: one(stallTimeout),
       .retryTimeout: one(retryTimeout),
+      .bandwidthLimit: one(bandwidthLimit),
+      .requestLimit: one(requestLimit),
     ]
   }
 }

@@ -70,6 +70,8 @@ enum StoreWiring {
     options.profile = settings.profile
     options.signsRequests = !settings.isUnsigned
     if settings.forcesPathStyle { options.addressing = .path }
+    options.isRequesterPaying = settings.isRequesterPaying
+    options.expectedBucketOwner = settings.expectedBucketOwner
     options.transfers = transfers(settings)
     return options
   }
@@ -77,7 +79,31 @@ enum StoreWiring {
   private static func transfers(_ settings: MountSettings) -> TransferOptions {
     var transfers = TransferOptions()
     transfers.maxConnections = settings.maxWorkers
-    transfers.retry.timeout = settings.retryTimeout
+    transfers.limit(settings.connections, environment: ProcessEnvironment.variables)
     return transfers
+  }
+}
+
+extension TransferOptions {
+  fileprivate mutating func limit(
+    _ settings: ConnectionSettings,
+    environment: [String: String]
+  ) {
+    retry.timeout = settings.retryTimeout
+    if let time = settings.connectTimeout { connectTimeout = time }
+    if let time = settings.stallTimeout {
+      stallTime = time
+      // The first byte of a reply may take as much longer as by default.
+      headTimeout = time * 2
+    }
+    maxBytesPerSecond = settings.maxBytesPerSecond
+    maxRequestsPerSecond = settings.maxRequestsPerSecond
+    proxies = ProxySettings(environment: environment)
+    let bundle = settings.caBundle ?? environment["AWS_CA_BUNDLE"].flatMap { $0.isEmpty ? nil : $0 }
+    if !settings.verifiesServers {
+      trust = .anybody
+    } else if let bundle {
+      trust = .bundle(path: bundle)
+    }
   }
 }

@@ -29,14 +29,18 @@ package struct MountSettings: Sendable {
   /// Range GETs at a time.
   package let maxWorkers: Int
 
-  /// How long one read is retried.
-  package let retryTimeout: Duration
+  /// Limits and trust of the connections to the remote.
+  package let connections: ConnectionSettings
 
   package let endpointURL: String?
   package let region: String?
   package let profile: String?
   package let isUnsigned: Bool
   package let forcesPathStyle: Bool
+  package let isRequesterPaying: Bool
+
+  /// The account that must own the bucket; nil: any.
+  package let expectedBucketOwner: String?
 
   /// Owner of all files.
   package let uid: UInt32
@@ -100,12 +104,14 @@ package struct MountSettings: Sendable {
     cacheSize = try reader.cacheSize()
     prefetch = try reader.prefetch()
     maxWorkers = try reader.number(.maxWorkers, in: Self.maxWorkersRange) ?? 16
-    retryTimeout = try reader.duration(.retryTimeout) ?? .seconds(60)
+    connections = try ConnectionSettings(reader, user: user)
     endpointURL = try reader.webAddress(.endpointURL)
     region = options.value(.region)?.text
     profile = options.value(.profile)?.text
     isUnsigned = try reader.flag(.noSignRequest)
     forcesPathStyle = try reader.flag(.forcePathStyle)
+    isRequesterPaying = try reader.flag(.requesterPays)
+    expectedBucketOwner = options.value(.expectedBucketOwner)?.text
     uid = try reader.userNumber(.uid) ?? user.uid
     gid = try reader.userNumber(.gid) ?? user.gid
     allowsOthers = try reader.flag(.allowOther)

@@ -27,7 +27,15 @@ package enum OptionName: String, CaseIterable, Sendable {
   case cacheSize = "cache-size"
   case prefetch
   case maxWorkers = "max-workers"
+  case requesterPays = "requester-pays"
+  case expectedBucketOwner = "expected-bucket-owner"
+  case caBundle = "ca-bundle"
+  case noVerifySSL = "no-verify-ssl"
+  case connectTimeout = "connect-timeout"
+  case stallTimeout = "stall-timeout"
   case retryTimeout = "retry-timeout"
+  case bandwidthLimit = "bwlimit"
+  case requestLimit = "tpslimit"
   case strict
   case skipUnreadable = "skip-unreadable"
   case maxDecompressed = "max-decompressed"
@@ -48,7 +56,8 @@ package enum OptionName: String, CaseIterable, Sendable {
 
   package var kind: Kind {
     switch self {
-    case .noSignRequest, .forcePathStyle, .allowOther, .strict, .skipUnreadable, .foreground, .core:
+    case .noSignRequest, .forcePathStyle, .requesterPays, .noVerifySSL, .allowOther, .strict,
+      .skipUnreadable, .foreground, .core:
       .flag
     case .split:
       .list

@@ -1,0 +1,83 @@
+"""How the remote is reached: TLS and whom it believes, proxies, limits."""
+
+import time
+
+import pytest
+
+from harness import mounts, tls
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return tls.Authority(tmp_path_factory.mktemp("tls") / "authority")
+
+
+@pytest.fixture
+def front(store, small, authority, tmp_path):
+    """The S3 server behind TLS: `front(certificate)`, for the certificate's own authority by default."""
+    fronts = []
+
+    def make(name="IP:127.0.0.1", days=2):
+        certificate = authority.certificate(name, days)
+        made = tls.TLSFront(store.server.endpoint, certificate, tmp_path / f"front{len(fronts)}")
+        fronts.append(made)
+        return made.__enter__().endpoint
+
+    yield make
+    for made in fronts:
+        made.stop()
+
+
+def test_a_bundle_of_the_users_own_is_believed(mount, store, small, equal, front, authority):
+    endpoint = front()
+    for number, (options, variables) in enumerate([
+        (["--ca-bundle", authority.bundle], {}),
+        ([], {"AWS_CA_BUNDLE": authority.bundle}),
+    ]):
+        made = mount(
+            "s3://small", "--endpoint-url", endpoint, *options, name=f"mnt{number}",
+            environment=store.environment(**variables),
+        )
+        equal(made, small)
+        made.unmount()
+
+
+def test_no_verify_ssl_mounts_with_a_warning(mount, store, small, equal, front):
+    made = mount(
+        "s3://small", "--endpoint-url", front(), "--no-verify-ssl", environment=store.environment()
+    )
+    equal(made, small)
+    assert "event=tls.unverified" in (made.point / ".wdsfs/log").read_text()
+
+
+@pytest.mark.parametrize(
+    "name, days, is_told",
+    [("IP:127.0.0.1", 2, False), ("IP:127.0.0.1", -1, True), ("DNS:elsewhere.test", 2, True)],
+    ids=["unknown authority", "expired", "for another host"],
+)
+def test_who_is_not_the_server_is_refused(
+    run, store, small, front, authority, tmp_path, name, days, is_told
+):
+    (tmp_path / "mnt").mkdir()
+    bundle = ["--ca-bundle", authority.bundle] if is_told else []
+    begin = time.monotonic()
+    ended = run(
+        "mount", "s3://small", tmp_path / "mnt", "--endpoint-url", front(name, days), *bundle,
+        "--cache-dir", "memory", environment=store.environment(),
+    )
+    assert ended.returncode == 5, ended.stderr
+    assert "certificate" in ended.stderr and time.monotonic() - begin < 10
+    assert mounts.kind_of_mount(tmp_path / "mnt") is None
+
+
+def test_a_bundle_that_is_not_there_is_a_mistake_in_the_command_line(run, store, tmp_path):
+    (tmp_path / "mnt").mkdir()
+    ended = run(
+        "mount", "s3://small", tmp_path / "mnt", "--ca-bundle", tmp_path / "none.pem",
+        "--cache-dir", "memory", *store.options(), environment=store.environment(),
+    )
+    assert ended.returncode == 2 and "none.pem" in ended.stderr, ended.stderr
+
+
+def test_limits_slow_a_mount_and_change_no_byte(mount_small, small, equal):
+    equal(mount_small("--bwlimit", "2MB", "--tpslimit", 20, "--max-workers", 3), small)
