@@ -78,7 +78,7 @@ let package = Package(
       name: "WDSFS",
       dependencies: [
         "CProcess", "FuseMount", "Remote", "S3Client", "SampleOrder", "SampleTree", "ShardCache",
-        arguments, crypto, logging,
+        "TarIndex", arguments, crypto, logging,
       ],
       swiftSettings: settings
     ),

@@ -1,5 +1,4 @@
 import Remote
-import Synchronization
 
 /// A request for something small, with all its attempts: a listing's page, a head.
 final class BodyFetch<Value: Sendable>: Exchange {
@@ -102,23 +101,5 @@ final class BodyFetch<Value: Sendable>: Exchange {
 
   func finish(_ failure: StoreError) {
     answer.give(.failure(failure))
-  }
-}
-
-/// A place where one thread waits for what another one finds out.
-final class Answer<Value: Sendable>: Sendable {
-  private let result = Mutex<Result<Value, StoreError>?>(nil)
-  private let signal = ReadySignal()
-
-  func give(_ result: Result<Value, StoreError>) {
-    self.result.withLock { $0 = result }
-    signal.signal()
-  }
-
-  /// Blocks until the answer is there; once.
-  func wait() throws(StoreError) -> Value {
-    signal.wait()
-    guard let result = result.withLock({ $0 }) else { throw .cancelled }
-    return try result.get()
   }
 }

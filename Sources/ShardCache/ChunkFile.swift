@@ -1,5 +1,6 @@
 import CXXHash
 import Glibc
+import Remote
 
 /// What a chunk's file says of itself, ahead of the bytes.
 ///
@@ -103,6 +104,15 @@ struct ShardIdentity: Hashable, Sendable {
         wdsfs_xxh3_64(all.baseAddress, all.count, 0x7764_7366_7332)
       )
     }
+  }
+
+  init(storeIdentity: String, object: ObjectInfo) {
+    self.init(
+      storeIdentity: storeIdentity,
+      key: object.key.bytes,
+      eTag: object.eTag,
+      sizeBytes: object.sizeBytes
+    )
   }
 
   /// 32 hex digits, the name of what belongs to this shard in the cache directory.

@@ -262,7 +262,7 @@ final class IndexBuild: CacheWaiter {
   // MARK: Hops
 
   private func hop(to range: Range<Int64>) {
-    let receiver = HeaderReceiver(expectedBytes: range.count) { [self] result in
+    let receiver = ReceivedBytes(expectedBytes: range.count) { [self] result in
       switch result {
       case .success(let bytes):
         state.withLock { state in
@@ -331,33 +331,5 @@ final class IndexBuild: CacheWaiter {
       defer { state.waiting = [] }
       return state.waiting.map(\.waiter)
     }
-  }
-}
-
-/// Collects the few bytes of a header read.
-///
-/// Proof of `@unchecked Sendable`: the store calls a receiver from one thread at a time.
-private final class HeaderReceiver: RangeReceiver, @unchecked Sendable {
-  private var bytes: [UInt8] = []
-  private let expectedBytes: Int
-  private let completion: @Sendable (Result<[UInt8], StoreError>) -> Void
-
-  init(
-    expectedBytes: Int,
-    completion: @escaping @Sendable (Result<[UInt8], StoreError>) -> Void
-  ) {
-    self.expectedBytes = expectedBytes
-    self.completion = completion
-    bytes.reserveCapacity(expectedBytes)
-  }
-
-  func receive(_ more: UnsafeRawBufferPointer) -> ReceiverVerdict {
-    guard bytes.count + more.count <= expectedBytes else { return .stop }
-    bytes += more
-    return .more
-  }
-
-  func finish(_ result: Result<Void, StoreError>) {
-    completion(result.map { bytes })
   }
 }

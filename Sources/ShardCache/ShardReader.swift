@@ -110,12 +110,7 @@ package final class ShardReader: Sendable {
     self.directory = directory
     self.logger = logger
     self.identities = shards.map { object in
-      ShardIdentity(
-        storeIdentity: store.identity,
-        key: object.key.bytes,
-        eTag: object.eTag,
-        sizeBytes: object.sizeBytes
-      )
+      ShardIdentity(storeIdentity: store.identity, object: object)
     }
     self.fetches = Mutex(Fetches(plan: FetchPlan(maxSlotCount: settings.maxSlotCount)))
     var records = Records(shards: Array(repeating: Record(), count: shards.count))

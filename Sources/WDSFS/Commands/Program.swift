@@ -84,7 +84,7 @@ extension Program {
   private var commandName: String {
     let words = Array(arguments.dropFirst().prefix(2))
     switch words.first {
-    case "unmount", "verify": return words[0]
+    case "unmount", "index", "verify": return words[0]
     case "cursor":
       let isWhole = words.count > 1 && ["show", "merge", "set"].contains(words[1])
       return isWhole ? words.joined(separator: " ") : "cursor"

@@ -13,7 +13,8 @@ struct RootCommand: ParsableCommand {
       """,
     version: "wdsfs \(Version.text)",
     subcommands: [
-      MountCommand.self, UnmountCommand.self, CursorCommand.self, VerifyCommand.self,
+      MountCommand.self, UnmountCommand.self, IndexCommand.self, CursorCommand.self,
+      VerifyCommand.self,
     ],
     defaultSubcommand: MountCommand.self
   )

@@ -134,6 +134,22 @@ package struct MountSettings: Sendable {
     self.warnings = warnings
   }
 
+  /// What a command is told that reads a dataset without mounting it.
+  package static func withoutMount(
+    of remote: String,
+    options: GivenOptions,
+    environment: [String: String],
+    user: MountingUser
+  ) throws(Failure) -> MountSettings {
+    try MountSettings(
+      remote: remote,
+      mountPoint: "/",
+      options: options,
+      environment: environment,
+      user: user
+    )
+  }
+
   func with(_ worldSize: WorldSize) -> MountSettings {
     var settings = self
     settings.worldSize = worldSize
