@@ -54,7 +54,7 @@ import WDSFS
         events: EventLog(),
         status: StatusPipe(file: ends[1])
       )
-      try #require(process.reportMounted())
+      try #require(process.reportMounted("a at b"))
       var buffer = [UInt8](repeating: 0, count: 100)
       let count = read(ends[0], &buffer, 100)
       let isReported = StatusPipe.decoded(Array(buffer.prefix(max(0, count)))) == .mounted

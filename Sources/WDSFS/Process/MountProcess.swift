@@ -9,10 +9,19 @@ package struct MountProcess: Sendable {
 
   private let status: StatusPipe?
 
-  package init(log: Logger, events: EventLog, status: StatusPipe?) {
+  /// Nil where no service manager started us.
+  package let notice: ServiceNotice?
+
+  package init(
+    log: Logger,
+    events: EventLog,
+    status: StatusPipe?,
+    notice: ServiceNotice? = nil
+  ) {
     self.log = log
     self.events = events
     self.status = status
+    self.notice = notice
   }
 
   /// Sets the process up; call it before any thread exists.
@@ -35,14 +44,17 @@ package struct MountProcess: Sendable {
     for warning in settings.warnings {
       log.warning("\(warning.text)", metadata: ["event": "\(warning.event)"])
     }
-    return MountProcess(log: log, events: events, status: status)
+    let notice = ServiceNotice(environment: ProcessEnvironment.variables)
+    return MountProcess(log: log, events: events, status: status, notice: notice)
   }
 
   /// Call it once the mount answers: the run that started us ends with success, and the terminal is
   /// let go.
   ///
+  /// - Parameter text: What is mounted where, for the service manager.
   /// - Returns: False where that run is gone, so that nobody wants this mount: unmount.
-  package func reportMounted() -> Bool {
+  package func reportMounted(_ text: String) -> Bool {
+    notice?.ready(text)
     guard let status else { return true }
     let isAwaited = status.report(.mounted)
     ProcessSetUp.leaveTerminal()

@@ -190,7 +190,11 @@ enum Mount {
       throw Failure(.cannotMount, "\(error); see wdsfs mount --help")
     }
     tree.connect(to: session)
-    let end = MountEnd(mountPoint: settings.mountPoint, log: process.log)
+    let end = MountEnd(
+      mountPoint: settings.mountPoint,
+      log: process.log,
+      notice: process.notice
+    )
     let served = ServedSession(session)
     guard answers(settings.mountPoint) else {
       end.detachNow()
@@ -210,7 +214,7 @@ enum Mount {
       first: { signal in end.begin(signal) },
       second: { _ in end.detachNow() }
     )
-    if !process.reportMounted() { end.detachNow() }
+    if !process.reportMounted("\(source) at \(settings.mountPoint)") { end.detachNow() }
     let status = served.wait()
     // A connection that was aborted leaves its mount behind, which nobody serves any more.
     if let device, MountTable.current().top(at: settings.mountPoint)?.device == device {
@@ -256,6 +260,7 @@ final class ServedSession: Sendable {
 struct MountEnd: Sendable {
   let mountPoint: String
   let log: Logger
+  let notice: ServiceNotice?
 
   /// How long a busy mount is asked again before it is taken off its folder, and how long open
   /// files may go on after that.
@@ -267,6 +272,7 @@ struct MountEnd: Sendable {
       "ending on \(Signals.name(signal))",
       metadata: ["event": "mount.ending", "signal": "\(signal)"]
     )
+    notice?.stopping()
     for _ in 0..<(Self.busySeconds * 10) {
       do {
         try Detachment(isLazy: false).detach(mountPoint)
