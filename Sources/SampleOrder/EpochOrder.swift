@@ -12,6 +12,9 @@ package struct EpochOrder: Sendable {
   /// The length that every rank is cut or filled up to, where all are made equal.
   let equalLength: Int?
 
+  /// Each rank ends after so many samples, for a first try of what comes after: `--limit`.
+  package var maxRankSamples = Int.max
+
   /// What earlier legs consumed of the lanes, where these stayed.
   let taken: LaneTaken?
 

@@ -11,6 +11,9 @@ package struct RankOrder: Sendable {
   /// The length that all ranks have, where they are made equal.
   private let equalLength: Int?
 
+  /// Beyond so many nothing is given, whatever there is.
+  private let maxSamples: Int
+
   /// Where samples are dealt.
   private let cut: CutDealing?
 
@@ -41,6 +44,7 @@ package struct RankOrder: Sendable {
     epoch = order.epoch
     worldSize = order.parameters.worldSize
     self.equalLength = equalLength
+    maxSamples = order.maxRankSamples
     laneCount = order.parameters.lanes / worldSize
     taken = order.taken
     isOver = order.isOver(forRank: rank)
@@ -66,7 +70,7 @@ package struct RankOrder: Sendable {
   /// - Complexity: O(log shards); with partition `shards` O(lanes of the rank) besides, once one of
   ///   them has ended. No allocation.
   package func place(at position: Int) -> Place {
-    guard position >= 0, position < equalLength ?? Int.max else { return .end }
+    guard position >= 0, position < min(equalLength ?? Int.max, maxSamples) else { return .end }
     if let cut {
       // G[n · W + r]: the lanes 0 … C - 1 in turn are one order for all ranks.
       guard position <= cut.lanes.count else { return .end }
@@ -109,7 +113,9 @@ package struct RankOrder: Sendable {
   /// How many positions the order has, once that is known.
   ///
   /// Those that earlier legs consumed are among them.
-  package var length: Int? {
+  package var length: Int? { wholeLength.map { min($0, maxSamples) } }
+
+  private var wholeLength: Int? {
     if let equalLength { return equalLength }
     if let cut {
       return (cut.lanes.count + worldSize - 1 - rank) / worldSize

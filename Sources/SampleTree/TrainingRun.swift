@@ -43,6 +43,9 @@ package final class TrainingRun: Sendable {
   /// Whether ranks are made equal by giving samples again.
   let repeats: Bool
   package let worldSize: Int
+
+  /// Each rank's epochs end after so many samples.
+  private let maxRankSamples: Int
   private let passes: PassTable
   private let shape: ShapeOfSplit
   private let state: Mutex<State>
@@ -55,8 +58,15 @@ package final class TrainingRun: Sendable {
   /// - Parameters:
   ///   - cursor: Resumed at the present world size; holds every split.
   ///   - splitNames: The cursor's splits by number.
+  ///   - maxRankSamples: Each rank's epochs end after so many; nil where its samples do.
   ///   - shape: What is known of a split's shards.
-  package init(cursor: Cursor, splitNames: [String], shape: @escaping ShapeOfSplit) {
+  package init(
+    cursor: Cursor,
+    splitNames: [String],
+    maxRankSamples: Int? = nil,
+    shape: @escaping ShapeOfSplit
+  ) {
+    self.maxRankSamples = maxRankSamples ?? Int.max
     self.splitNames = splitNames
     self.shape = shape
     worldSize = cursor.worldSize ?? 1
@@ -94,16 +104,22 @@ package final class TrainingRun: Sendable {
         partition: saved.partition,
         equalize: cursor.equalize
       )
-      return try EpochOrder(parameters, epoch: epoch, shape: shape(split, of: saved))
+      return limited(try EpochOrder(parameters, epoch: epoch, shape: shape(split, of: saved)))
     }
     let shape = shape(split, of: saved)
-    let order = try cursor.order(of: saved, epoch: epoch, shape: shape)
+    let order = limited(try cursor.order(of: saved, epoch: epoch, shape: shape))
     // One that lacks counts is made again: by then more of them are known.
     guard shape.sampleCount != nil else { return order }
     state.withLock { state in
       if state.orders.count >= Self.maxOrders { state.orders = [:] }
       state.orders[name] = order
     }
+    return order
+  }
+
+  private func limited(_ order: EpochOrder) -> EpochOrder {
+    var order = order
+    order.maxRankSamples = maxRankSamples
     return order
   }
 

@@ -131,6 +131,16 @@ def test_the_world_size_that_is_logged_is_the_cursors(mount_run, tmp_path):
     assert "world size 1" not in log
 
 
+def test_a_limit_ends_each_rank_for_a_first_try(mount_run, uneven):
+    order = runs.Order(uneven, 2, shuffle="full", seed=17)
+    mount = mount_run(*order.options(), "--limit", 3)
+    for epoch in range(2):
+        for rank, samples in enumerate(order.ranks(epoch=epoch)):
+            assert runs.listed(rank_of(mount, rank)) == runs.wanted(samples)[:3]
+            assert not (rank_of(mount, rank) / trees.index_name(3)).exists()
+            read(mount, rank, range(3), samples)
+
+
 # MARK: streams
 
 

@@ -49,6 +49,22 @@ import Testing
     }
   }
 
+  @Test("a limit cuts each rank off and changes nothing before it")
+  func limits() throws {
+    for seed in Effort.seeds(40, long: 500) {
+      var generator = TestGenerator(seed: seed)
+      let random = try RandomShape(using: &generator)
+      var order = try EpochOrder(random.parameters, epoch: random.epoch, shape: random.shape)
+      let whole = try (0..<random.parameters.worldSize).map { try Self.samples(of: order.rank($0)) }
+      order.maxRankSamples = 3
+      for (rank, samples) in whole.enumerated() {
+        let view = order.rank(rank)
+        #expect(try Self.samples(of: view) == Array(samples.prefix(3)), "seed \(seed): \(random)")
+        #expect(view.length == min(3, samples.count))
+      }
+    }
+  }
+
   @Test("with samples the ranks share one global order, and their lengths differ by one at most")
   func globalOrder() throws {
     for seed in Effort.seeds(60, long: 1_000) {

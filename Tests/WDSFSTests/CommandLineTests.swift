@@ -115,7 +115,7 @@ import WDSFS
     #expect(help.exitCode == 0)
     #expect(help.errors.isEmpty)
     for name in OptionName.allCases {
-      #expect(help.output.contains("--" + name.rawValue))
+      #expect(help.output.contains(name.isArgument ? "<\(name)>" : "--" + name.rawValue))
     }
     for title in ["THE TREE:", "THE CACHE:", "wdsfs mount s3://"] {
       #expect(help.output.contains(title))

@@ -80,6 +80,65 @@ import WDSFS
     checkAll(settings)
   }
 
+  @Test func everyOptionIsUnderstoodInAFile() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file(
+      "all.toml",
+      """
+      remote = "s3://b/p"
+      mountpoint = "mnt"
+      endpoint-url = "http://h:9000"
+      region = "eu-1"
+      profile = "p"
+      no-sign-request = true
+      force-path-style = true
+      split = ["train", "val=v-*=.tar"]
+      names = "field"
+      world-size = 8
+      rank = 7
+      uid = 0
+      gid = 5
+      allow-other = true
+      cache-dir = "c"
+      cache-size = "20%"
+      prefetch = "2GiB"
+      max-workers = 64
+      retry-timeout = "2m"
+      strict = true
+      skip-unreadable = true
+      max-decompressed = "1GiB"
+      foreground = true
+      core = true
+      log-level = "debug"
+      log-file = "l"
+      shuffle = "full"
+      seed = "18446744073709551615"
+      epoch = 3
+      lanes = 24
+      shuffle-window = 2
+      partition = "samples"
+      equalize = "drop"
+      cursor = ["a.cursor", "/x/b c.cursor"]
+      ledger = "t.tsv"
+
+      """
+    )
+    checkAll(try parsed([], ["WDSFS_CONFIG": path]))
+    checkAll(try parsed(["-o", "config=\(path)"]))
+    let alone = try program(["mount", "--config", path]).mountSettings()
+    #expect(alone?.remote == "s3://b/p" && alone?.mountPoint == "/some/dir/mnt")
+    checkAll(try #require(alone))
+  }
+
+  @Test func remoteAndMountpointStandInVariablesToo() throws {
+    let environment = ["WDSFS_REMOTE": "s3://v", "WDSFS_MOUNTPOINT": "/v"]
+    let none = try #require(try program(["mount"], environment).mountSettings())
+    #expect(none.remote == "s3://v" && none.mountPoint == "/v")
+    let one = try #require(try program(["mount", "s3://c"], environment).mountSettings())
+    #expect(one.remote == "s3://c" && one.mountPoint == "/v")
+    #expect(throws: Failure.self) { try parsed(["-o", "remote=s3://c"]) }
+  }
+
   private func checkAll(_ settings: MountSettings) {
     #expect(settings.endpointURL == "http://h:9000")
     #expect(settings.region == "eu-1")
@@ -148,10 +207,22 @@ import WDSFS
 
   @Test func theListOfOptionsIsCovered() throws {
     // One that is added to the list, and not to the tests above, shows here.
-    #expect(OptionName.allCases.count == 41)
+    #expect(OptionName.allCases.count == 45)
     for name in OptionName.allCases {
       #expect(OptionName(inMountOptions: name.underscored) == name)
     }
+  }
+
+  @Test func variablesGoBeforeTheFile() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file("f.toml", "prefetch = 1\nsplit = [\"a\", \"b\"]\n")
+    let environment = ["WDSFS_CONFIG": path]
+    #expect(try parsed([], environment).prefetch == .samples(1))
+    #expect(try parsed([], environment).splits.map(\.name) == ["a", "b"])
+    let variables = environment.merging(["WDSFS_PREFETCH": "2", "WDSFS_SPLIT": "c"]) { $1 }
+    #expect(try parsed([], variables).prefetch == .samples(2))
+    #expect(try parsed([], variables).splits.map(\.name) == ["c"])
+    #expect(try parsed(["--prefetch", "3"], variables).prefetch == .samples(3))
   }
 
   @Test func theCommandLineGoesBeforeMountOptionsAndTheseBeforeVariables() throws {
@@ -221,6 +292,15 @@ import WDSFS
     #expect(try parsed(["--cache-dir", "/d"]).cachePlace == .directory("/d"))
     let failure = try #require(throws: Failure.self) { try parsed([], ["HOME": ""]) }
     #expect(failure.code == .cache)
+  }
+
+  @Test func aLimitIsForAFirstTry() throws {
+    #expect(try parsed(["--limit", "10"]).order.maxRankSamples == 10)
+    #expect(try parsed([], ["WDSFS_LIMIT": "10"]).order.maxRankSamples == 10)
+    #expect(try parsed(["-o", "limit=10"]).order.maxRankSamples == 10)
+    #expect(throws: Failure.self) { try parsed(["--limit", "0"]) }
+    let failure = try #require(throws: Failure.self) { try parsed(["--limit=1", "--cursor=a"]) }
+    #expect(failure.sentence.hasPrefix("--limit is for a first try"))
   }
 
   @Test func partitionAutoSaysNothing() throws {

@@ -30,15 +30,17 @@ struct MountCommand: Subcommand {
         wdsfs mount s3://bucket/set /mnt/wds -f --log-level debug
 
       It goes to the background once the mount answers, and ends with wdsfs unmount.
-      Each option can also stand in a variable: WDSFS_CACHE_SIZE=200GB.
+      Each option can also stand in a variable (WDSFS_CACHE_SIZE=200GB) or in a file, the command
+      line first; what counts, and who said so:
+        wdsfs mount --config imagenet.toml --print-config
       """
   )
 
   @Argument(help: "s3://bucket/prefix, http(s)://host/name-{000..146}.tar, or a directory.")
-  var remote: String
+  var remote: String?
 
   @Argument(help: "An empty directory.")
-  var mountpoint: String
+  var mountpoint: String?
 
   @OptionGroup(title: "Where the shards are")
   var remoteOptions: RemoteOptions
@@ -61,7 +63,11 @@ struct MountCommand: Subcommand {
   @OptionGroup(title: "The process")
   var processOptions: ProcessOptions
 
+  @Flag(help: "Mount nothing: print all options, and where each was said.")
+  var printConfig = false
+
   func run(in program: Program) throws(Failure) -> ExitCode {
+    if printConfig { return try printConfiguration(program) }
     let settings = try settings(environment: program.environment, user: program.user)
     let isDaemon = program.status != nil
     guard settings.staysInForeground || isDaemon else {
@@ -84,7 +90,13 @@ struct MountCommand: Subcommand {
     environment: [String: String],
     user: MountingUser
   ) throws(Failure) -> MountSettings {
-    var given: [OptionName: [String]] = [:]
+    try .mount(options(environment), environment: environment, user: user)
+  }
+
+  private func options(_ environment: [String: String]) throws(Failure) -> GivenOptions {
+    var given: [OptionName: [String]] = [
+      .remote: remote.map { [$0] } ?? [], .mountpoint: mountpoint.map { [$0] } ?? [],
+    ]
     let groups: [any OptionsGroup] = [
       remoteOptions, connectionOptions, treeOptions, orderOptions, cacheOptions, damageOptions,
       processOptions,
@@ -92,17 +104,27 @@ struct MountCommand: Subcommand {
     for group in groups {
       given.merge(group.given) { first, _ in first }
     }
-    let options = try GivenOptions(
+    return try GivenOptions(
       commandLine: given,
       mountOptions: processOptions.mountOptions,
       environment: environment
     )
-    return try MountSettings(
-      remote: remote,
-      mountPoint: mountpoint,
+  }
+
+  private func printConfiguration(_ program: Program) throws(Failure) -> ExitCode {
+    let options = try options(program.environment)
+    // Neither is needed to say what the others are.
+    let settings = try MountSettings(
+      remote: options.value(.remote)?.text ?? "s3://bucket/prefix",
+      mountPoint: options.value(.mountpoint)?.text ?? "/mnt/wds",
       options: options,
-      environment: environment,
-      user: user
+      environment: program.environment,
+      user: program.user
     )
+    for warning in settings.warnings {
+      StandardError.print("wdsfs: warning: \(warning.text)")
+    }
+    try CommandOutput.write(PrintedSettings(options: options, settings: settings).text)
+    return .success
   }
 }

@@ -202,6 +202,11 @@ struct OrderOptionsGroup: OptionsGroup {
   var equalize: String?
 
   @Option(
+    help: ArgumentHelp("Only the first n samples of each rank, for a first try.", valueName: "n")
+  )
+  var limit: String?
+
+  @Option(
     help: ArgumentHelp(
       """
       Keep there what was read, and go on from it. Given again: more to start from, the first is \
@@ -226,6 +231,7 @@ struct OrderOptionsGroup: OptionsGroup {
       .shuffleWindow: one(shuffleWindow),
       .partition: one(partition),
       .equalize: one(equalize),
+      .limit: one(limit),
       .cursor: cursor,
       .ledger: one(ledger),
     ]
@@ -293,6 +299,14 @@ struct DamageOptions: OptionsGroup {
 }
 
 struct ProcessOptions: OptionsGroup {
+  @Option(
+    help: ArgumentHelp(
+      "Options in TOML, by the names here: cache-size = \"200GB\".",
+      valueName: "file"
+    )
+  )
+  var config: String?
+
   @Flag(name: [.customShort("f"), .long], help: "Stay in the foreground, log to stderr.")
   var foreground = false
 
@@ -321,6 +335,7 @@ struct ProcessOptions: OptionsGroup {
 
   var given: [OptionName: [String]] {
     [
+      .config: one(config),
       .foreground: flag(foreground),
       .logLevel: one(logLevel),
       .logFile: one(logFile),

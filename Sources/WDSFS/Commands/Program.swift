@@ -83,13 +83,20 @@ extension Program {
   /// The command whose help serves best.
   private var commandName: String {
     let words = Array(arguments.dropFirst().prefix(2))
-    switch words.first {
-    case "unmount", "index", "verify": return words[0]
-    case "cursor":
-      let isWhole = words.count > 1 && ["show", "merge", "set"].contains(words[1])
-      return isWhole ? words.joined(separator: " ") : "cursor"
-    default: return "mount"
+    guard let first = words.first,
+      let command = RootCommand.configuration.subcommands.first(where: { $0.isNamed(first) })
+    else { return "mount" }
+    let inner = words.dropFirst().first.flatMap { word in
+      command.configuration.subcommands.first { $0.isNamed(word) }
     }
+    let names = [command, inner].compactMap { $0?.configuration.commandName }
+    return names.joined(separator: " ")
+  }
+}
+
+extension ParsableCommand {
+  fileprivate static func isNamed(_ word: String) -> Bool {
+    configuration.commandName == word || configuration.aliases.contains(word)
   }
 }
 

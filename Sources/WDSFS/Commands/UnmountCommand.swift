@@ -8,7 +8,8 @@ struct UnmountCommand: Subcommand {
     discussion: """
       wdsfs unmount /mnt/wds
       wdsfs unmount --lazy /mnt/wds     while files in it are still open
-      """
+      """,
+    aliases: ["umount"]
   )
 
   @Argument(help: "Where wdsfs is mounted.")

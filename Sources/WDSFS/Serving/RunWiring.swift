@@ -29,7 +29,8 @@ enum RunWiring {
     let names = dataset.splits.map(\.name.description)
     let cursor = try cursor(settings, opened, dataset)
     let shards = dataset.splits.map(\.shards)
-    let run = TrainingRun(cursor: cursor, splitNames: names) { split in
+    let limit = settings.order.maxRankSamples
+    let run = TrainingRun(cursor: cursor, splitNames: names, maxRankSamples: limit) { split in
       shape(of: shards[split], cache)
     }
     for (split, name) in names.enumerated() {

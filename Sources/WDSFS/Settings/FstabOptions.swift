@@ -22,7 +22,7 @@ package enum FstabOptions {
       let (name, value) = parts(of: word)
       if ignored.contains(name) || name.hasPrefix("x-") || name.hasPrefix("X-") { continue }
       if name == "comment" || name == "fsname" || name == "subtype" { continue }
-      guard let option = OptionName(inMountOptions: name) else {
+      guard let option = OptionName(inMountOptions: name), !option.isArgument else {
         throw Failure(.usage, "unknown mount option: -o \(name); see wdsfs mount --help")
       }
       switch (option.kind, value) {

@@ -1,11 +1,18 @@
 /// What the user said, option by option, and where: command line first, then `-o`, then the
-/// environment.
+/// environment, then the file of `--config`.
 package struct GivenOptions: Sendable {
   /// Where a value stands, so that a message can name it.
   package enum Source: Hashable, Sendable {
     case commandLine
     case mountOptions
     case environment
+    case file(path: String, line: Int)
+
+    /// Several values of one option count together where they stand in one place.
+    fileprivate func isBeside(_ other: Source) -> Bool {
+      if case .file = self, case .file = other { return true }
+      return self == other
+    }
   }
 
   package struct Value: Hashable, Sendable {
@@ -22,11 +29,13 @@ package struct GivenOptions: Sendable {
   ///   - commandLine: What was parsed there.
   ///   - mountOptions: What followed each `-o`, in order.
   ///   - environment: All variables.
-  /// - Throws: `.usage` for a mount option that is none.
+  ///   - readFile: Reads the file that the others name as `--config`, if they do.
+  /// - Throws: `.usage` for a mount option that is none, and what `readFile` throws.
   package init(
     commandLine: [OptionName: [String]],
     mountOptions: [String] = [],
-    environment: [String: String] = [:]
+    environment: [String: String] = [:],
+    readFile: (_ path: String) throws(Failure) -> ConfigFile = ConfigFile.read
   ) throws(Failure) {
     readEnvironment(environment)
     for text in mountOptions {
@@ -39,6 +48,16 @@ package struct GivenOptions: Sendable {
         take(name, text, .commandLine)
       }
     }
+    if let path = value(.config)?.text {
+      let file = try readFile(path)
+      for item in file.items where values[item.name]?.first.map(Self.isInFile) ?? true {
+        take(item.name, item.text, .file(path: file.path, line: item.line))
+      }
+    }
+  }
+
+  private static func isInFile(_ value: Value) -> Bool {
+    if case .file = value.source { true } else { false }
   }
 
   /// The value that counts of an option that may stand once.
@@ -50,16 +69,17 @@ package struct GivenOptions: Sendable {
   /// How the user wrote the option, for messages.
   package static func spelling(_ name: OptionName, _ source: Source) -> String {
     switch source {
-    case .commandLine: "--" + name.rawValue
+    case .commandLine: name.isArgument ? "<\(name.rawValue)>" : "--" + name.rawValue
     case .mountOptions: "-o " + name.underscored
     case .environment: name.variable
+    case .file(let path, let line): "\(path):\(line): \(name.rawValue)"
     }
   }
 
   /// A nearer source puts aside all that a farther one gave.
   private mutating func take(_ name: OptionName, _ text: String, _ source: Source) {
     let value = Value(text: text, source: source)
-    if let known = values[name], known.first?.source == source {
+    if let known = values[name], known.first?.source.isBeside(source) == true {
       values[name] = known + [value]
     } else {
       values[name] = [value]

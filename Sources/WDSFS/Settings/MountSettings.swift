@@ -150,6 +150,27 @@ package struct MountSettings: Sendable {
     )
   }
 
+  /// What `mount` is told, with remote and mountpoint among the options.
+  ///
+  /// - Throws: As the initializer; `.usage` too where one of the two is missing.
+  static func mount(
+    _ options: GivenOptions,
+    environment: [String: String],
+    user: MountingUser
+  ) throws(Failure) -> MountSettings {
+    func argument(_ name: OptionName) throws(Failure) -> String {
+      if let value = options.value(name) { return value.text }
+      throw Failure(.usage, "missing expected argument '<\(name)>'; see wdsfs mount --help")
+    }
+    return try MountSettings(
+      remote: argument(.remote),
+      mountPoint: argument(.mountpoint),
+      options: options,
+      environment: environment,
+      user: user
+    )
+  }
+
   func with(_ worldSize: WorldSize) -> MountSettings {
     var settings = self
     settings.worldSize = worldSize

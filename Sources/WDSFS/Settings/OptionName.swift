@@ -1,7 +1,11 @@
-/// Every option of `mount`, by its long name.
+/// Every option of `mount`, by its long name, and its two arguments.
 ///
-/// One list for the command line, `-o` and the environment: an option that is not here is none.
+/// One list for the command line, `-o`, the environment and `--config`: an option that is not here is
+/// none.
 package enum OptionName: String, CaseIterable, Sendable {
+  case remote
+  case mountpoint
+  case config
   case endpointURL = "endpoint-url"
   case region
   case profile
@@ -18,6 +22,7 @@ package enum OptionName: String, CaseIterable, Sendable {
   case shuffleWindow = "shuffle-window"
   case partition
   case equalize
+  case limit
   case cursor
   case ledger
   case uid
@@ -68,6 +73,9 @@ package enum OptionName: String, CaseIterable, Sendable {
     }
   }
 
+  /// Whether it stands on the command line without a name, and in `-o` not at all.
+  package var isArgument: Bool { self == .remote || self == .mountpoint }
+
   /// For example `WDSFS_WORLD_SIZE`.
   package var variable: String { "WDSFS_" + underscored.uppercased() }
 
@@ -76,7 +84,7 @@ package enum OptionName: String, CaseIterable, Sendable {
     String(rawValue.map { $0 == "-" ? "_" : $0 })
   }
 
-  /// The option that `-o` calls by this name, written with hyphens or underscores.
+  /// The option that `-o` or a file calls by this name, written with hyphens or underscores.
   package init?(inMountOptions name: String) {
     self.init(rawValue: String(name.map { $0 == "_" ? "-" : $0 }))
   }

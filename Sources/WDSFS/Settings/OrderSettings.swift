@@ -19,6 +19,9 @@ package struct OrderSettings: Hashable, Sendable {
   /// Absolute.
   package let ledgerPath: String?
 
+  /// Each rank's epochs end after so many samples; nil where its samples do.
+  package let maxRankSamples: Int?
+
   init(_ reader: OptionReader, user: MountingUser) throws(Failure) {
     let partition = try reader.choice(.partition, of: PartitionChoice.self)
     options = OrderOptions(
@@ -39,6 +42,14 @@ package struct OrderSettings: Hashable, Sendable {
       if !paths.contains(path) { paths.append(path) }
     }
     cursorPaths = paths
+    maxRankSamples = try reader.number(.limit, in: 1...DatasetShape.maxSamples)
+    if maxRankSamples != nil, let limit = reader.options.value(.limit), !paths.isEmpty {
+      let spelling = GivenOptions.spelling(.limit, limit.source)
+      throw Failure(
+        .usage,
+        "\(spelling) is for a first try, whose progress is not kept; leave out --cursor"
+      )
+    }
     ledgerPath = try reader.paths(.ledger).last.map { user.absolute($0) }
   }
 
