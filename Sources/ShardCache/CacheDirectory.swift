@@ -14,7 +14,7 @@ package final class CacheDirectory: Sendable {
   let mounts: Int32
 
   /// The folder of this version, within the one that the user named.
-  private static let rootName = "wdsfs-1"
+  static let rootName = "wdsfs-1"
 
   /// Opens the directory, making it and its folders where they are missing.
   ///

@@ -12,7 +12,7 @@ import Synchronization
 /// Proof of `@unchecked Sendable`: the descriptors are set once and used under `turn`.
 final class SharedUsage: @unchecked Sendable {
   private static let countName = "usage"
-  private static let mountPrefix = "mount-"
+  static let mountPrefix = "mount-"
 
   private let directory: CacheDirectory
   private let ownMaxBytes: Int64

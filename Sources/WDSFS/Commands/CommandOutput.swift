@@ -65,6 +65,11 @@ struct TextTable {
   }
 }
 
+extension Sequence<Int64> {
+  /// All added up; of foreign numbers too large to be sizes, some number and no trap.
+  var sum: Int64 { reduce(0 as Int64) { $0 &+ $1 } }
+}
+
 enum NumberText {
   /// A number with its thousands apart: `12,800`.
   static func grouped(_ number: Int) -> String {
@@ -79,8 +84,8 @@ enum NumberText {
   }
 
   /// `1 rank`, `2 ranks`.
-  static func counted(_ number: Int, _ noun: String) -> String {
-    "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")"
+  static func counted(_ number: Int, _ noun: String, _ plural: String? = nil) -> String {
+    "\(grouped(number)) \(number == 1 ? noun : plural ?? noun + "s")"
   }
 
   /// Ascending numbers as ranges: `0-3, 7`.

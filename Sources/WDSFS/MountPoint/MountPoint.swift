@@ -108,7 +108,8 @@ package struct MountPoint {
     }
   }
 
-  private func checkDevice() throws(Failure) {
+  /// Whether this user can make FUSE mounts at all.
+  func checkDevice() throws(Failure) {
     let file = open(fuseDevice, O_RDWR | O_CLOEXEC)
     guard file < 0 else {
       close(file)

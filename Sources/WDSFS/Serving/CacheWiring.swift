@@ -26,15 +26,8 @@ enum CacheWiring {
         throw Failure(.cache, "\(error)")
       }
     }
-    var cache = CacheSettings(place: .memory, budgetBytes: 0)
-    if let directory, !isLocalWithoutWish(address, settings) {
-      cache.place = .disk
-      cache.budgetBytes = try budget(settings, of: CacheDirectory.freeBytes(at: directory.path))
-    } else {
-      let limit = MemoryLimit.bytes()
-      cache.budgetBytes = min(try budget(settings, of: limit), limit / 2)
-      if directory != nil { cache.budgetBytes = min(cache.budgetBytes, directoryBytes) }
-    }
+    var cache = CacheSettings(place: .memory, budgetBytes: try plannedBytes(settings, address))
+    if directory != nil, !isLocalWithoutWish(address, settings) { cache.place = .disk }
     guard cache.budgetBytes >= CacheSettings.minBudgetBytes else {
       throw Failure(
         settings.cacheSize == .automatic ? .cache : .usage,
@@ -59,6 +52,19 @@ enum CacheWiring {
       directory: directory,
       logger: log
     )
+  }
+
+  /// What the cache of such a mount may take, without making it.
+  static func plannedBytes(
+    _ settings: MountSettings,
+    _ address: RemoteAddress
+  ) throws(Failure) -> Int64 {
+    if case .directory(let path) = settings.cachePlace, !isLocalWithoutWish(address, settings) {
+      return try budget(settings, of: CacheDirectory.freeBytes(at: path))
+    }
+    let limit = MemoryLimit.bytes()
+    let bytes = min(try budget(settings, of: limit), limit / 2)
+    return settings.cachePlace == .memory ? bytes : min(bytes, directoryBytes)
   }
 
   /// A directory's bytes are kept on disk a second time only where the user names the place.

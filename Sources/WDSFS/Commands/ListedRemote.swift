@@ -1,0 +1,35 @@
+import Logging
+import Remote
+
+/// A remote that was listed, for commands that look at it without a mount.
+struct ListedRemote {
+  let address: RemoteAddress
+  let store: any ObjectStore
+  let dataset: Dataset
+  let log: Logger
+
+  /// Lists the remote; blocks until the last page.
+  ///
+  /// Warnings of the options go to stderr, and so does what a store warns of.
+  static func list(_ settings: MountSettings) throws(Failure) -> ListedRemote {
+    for warning in settings.warnings where warning.event != "mount.world_size" {
+      StandardError.print("wdsfs: warning: \(warning.text)")
+    }
+    let level = max(settings.logLevel, .warning)
+    let writer = LogWriter(
+      level: settings.logLevel == .info ? level : settings.logLevel,
+      output: LogFile.standardError,
+      events: EventLog()
+    )
+    let log = Logger(label: "wdsfs") { _ in LineLogHandler(writer: writer) }
+    let address = try StoreWiring.address(settings)
+    let store = try StoreWiring.store(at: address, settings, log)
+    do throws(Failure) {
+      let dataset = try StoreWiring.dataset(listing: store, at: address, settings)
+      return ListedRemote(address: address, store: store, dataset: dataset, log: log)
+    } catch {
+      store.shutDown()
+      throw error
+    }
+  }
+}

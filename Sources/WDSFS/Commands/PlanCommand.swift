@@ -1,0 +1,149 @@
+import ArgumentParser
+import Remote
+import SampleOrder
+
+/// `wdsfs plan`: what a mount with these options would do, without making it.
+struct PlanCommand: MountLikeCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan",
+    abstract: "Say what a mount would do: requests, bytes, cache, mixing.",
+    usage: "wdsfs plan <remote> [options of mount]",
+    discussion: """
+      Before a run, with the options of its mount:
+        wdsfs plan s3://bucket/imagenet --shuffle full --world-size 64 --cache-size 200GB
+      With the number of samples, which a listing does not tell:
+        wdsfs plan s3://bucket/imagenet --samples train=1281167 --samples val=50000
+      Eight of the ranks on each node, as a page with plots:
+        wdsfs plan s3://bucket/imagenet --world-size 64 --local-ranks 8 --html plan.html
+
+      It lists the remote and reads nothing of it. Warnings stand first, the one that matters most
+      on top. Without --samples a sample is taken to have 110 kB.
+      """
+  )
+
+  @Argument(help: "s3://bucket/prefix, http(s)://host/name-{000..146}.tar, or a directory.")
+  var remote: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Samples in an epoch; of one split as val=50000; may be repeated.",
+      valueName: "[split=]n"
+    )
+  )
+  var samples: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Ranks that one mount serves (default: LOCAL_WORLD_SIZE, SLURM_NTASKS_PER_NODE, all).",
+      valueName: "n"
+    )
+  )
+  var localRanks: Int?
+
+  @Flag(help: "As JSON.")
+  var json = false
+
+  @Option(help: ArgumentHelp("A page with plots, which needs nothing else.", valueName: "file"))
+  var html: String?
+
+  @OptionGroup(title: "Where the shards are")
+  var remoteOptions: RemoteOptions
+
+  @OptionGroup(title: "How it is reached")
+  var connectionOptions: ConnectionOptions
+
+  @OptionGroup(title: "The tree")
+  var treeOptions: TreeOptions
+
+  @OptionGroup(title: "The order")
+  var orderOptions: OrderOptionsGroup
+
+  @OptionGroup(title: "The cache")
+  var cacheOptions: CacheOptions
+
+  @OptionGroup(title: "Damaged shards")
+  var damageOptions: DamageOptions
+
+  @OptionGroup(title: "The process")
+  var processOptions: ProcessOptions
+
+  var groups: [any OptionsGroup] {
+    [remoteOptions, connectionOptions, treeOptions, orderOptions, cacheOptions, damageOptions]
+  }
+
+  func run(in program: Program) throws(Failure) -> ExitCode {
+    let settings = try settings(in: program)
+    let totals = try SampleTotals(samples)
+    let ranks = try localRankCount(settings, program.environment)
+    let listed = try ListedRemote.list(settings)
+    defer { listed.store.shutDown() }
+    var input = Plan.Input(settings, listed, totals)
+    input.localRanks = ranks
+    input.cacheBytes = try CacheWiring.plannedBytes(settings, listed.address)
+    let plan: Plan
+    do throws(OrderError) {
+      plan = try Plan(input)
+    } catch {
+      throw Failure(.usage, "\(error); see wdsfs plan --help")
+    }
+    if let html {
+      let path = program.user.absolute(html)
+      do throws(SystemCallError) {
+        try WholeFile.replace(Array(PlanPage(plan: plan).text.utf8), at: path)
+      } catch {
+        throw Failure(.internalError, "cannot write the page: \(path): \(error); see --html")
+      }
+    }
+    if json {
+      try CommandOutput.write(json: plan)
+    } else if html == nil {
+      let terminal = Terminal.of(1, environment: program.environment)
+      try CommandOutput.write(PlanText(plan: plan, terminal: terminal).text)
+    }
+    return .success
+  }
+
+  private func localRankCount(
+    _ settings: MountSettings,
+    _ environment: [String: String]
+  ) throws(Failure) -> Int {
+    let size = settings.worldSize.size
+    if let localRanks {
+      guard (1...size).contains(localRanks) else {
+        throw Failure(.usage, "--local-ranks \(localRanks): there are 1 to \(size) ranks")
+      }
+      return localRanks
+    }
+    if settings.worldSize.onlyRank != nil { return 1 }
+    let said = ["LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE"].lazy
+      .compactMap { environment[$0].flatMap { Int($0) } }.first
+    return min(size, max(1, said ?? size))
+  }
+}
+
+extension Plan.Input {
+  /// What settings and a listing say.
+  init(_ settings: MountSettings, _ listed: ListedRemote, _ totals: SampleTotals) {
+    self.init()
+    remote = listed.address.displayName
+    let order = settings.order
+    shuffle = order.options.shuffle ?? .none
+    seed = order.options.seed ?? 0
+    worldSize = settings.worldSize.size
+    lanes = order.lanes
+    shuffleWindow = order.options.shuffleWindow ?? 1
+    partition = order.options.partition ?? .shards
+    equalize = order.options.equalize
+    epoch = order.firstEpoch ?? 0
+    workers = settings.maxWorkers
+    splits = listed.dataset.splits.map { split in
+      let objects = split.shards.map { listed.dataset.shards[$0] }
+      return Split(
+        name: split.name.description,
+        shardBytes: objects.map(\.sizeBytes),
+        compressedShardCount: objects.count { !$0.key.bytes.suffix(4).elementsEqual(".tar".utf8) },
+        sampleCount: totals.count(ofSplit: split.name.description)
+      )
+    }
+  }
+}

@@ -1,0 +1,297 @@
+package import SampleOrder
+
+/// What a mount would do, worked out from a listing and the order alone.
+///
+/// Nothing is fetched: bytes are exact, numbers of samples are as good as the mean that they are
+/// taken from.
+package struct Plan: Sendable, Encodable {
+  /// What the arithmetic starts from.
+  package struct Input: Sendable {
+    package struct Split: Sendable {
+      package let name: String
+
+      /// Of each shard, in the listing's order.
+      package let shardBytes: [Int64]
+      package let compressedShardCount: Int
+
+      /// As the user says; nil where the mean of other datasets must do.
+      package let sampleCount: Int?
+
+      package init(
+        name: String,
+        shardBytes: [Int64],
+        compressedShardCount: Int = 0,
+        sampleCount: Int? = nil
+      ) {
+        self.name = name
+        self.shardBytes = shardBytes
+        self.compressedShardCount = compressedShardCount
+        self.sampleCount = sampleCount
+      }
+    }
+
+    package var remote = ""
+    package var splits: [Split] = []
+    package var shuffle = OrderParameters.Shuffle.none
+    package var seed: UInt64 = 0
+    package var worldSize = 1
+
+    /// As asked for; nil for the default.
+    package var lanes: Int?
+    package var shuffleWindow = 1
+    package var partition = OrderParameters.Partition.shards
+    package var equalize: OrderParameters.Equalize?
+    package var epoch = 0
+
+    /// Of all ranks those that one mount serves.
+    package var localRanks = 1
+
+    /// What the cache of one mount may hold.
+    package var cacheBytes: Int64 = 0
+    package var workers = 16
+
+    package init() {}
+  }
+
+  /// A sample of which nothing is known is taken to be as large as a photograph.
+  package static let assumedSampleBytes: Int64 = 110_000
+
+  /// What one range GET of read-ahead brings, and what one sample read out of order brings.
+  static let requestBytes: Int64 = 4 << 20
+  static let chunkBytes: Int64 = 1 << 20
+
+  package let version = 1
+  package let remote: String
+  package let shuffle: String
+  package let seed: UInt64
+  package let worldSize: Int
+  package let localRanks: Int
+  package let cacheBytes: Int64
+
+  /// The smallest cache with which nothing is fetched twice, of all splits the largest.
+  package let neededCacheBytes: Int64
+  package let splits: [Split]
+
+  /// What should be thought over before the run, what matters most first.
+  package let warnings: [Warning]
+
+  package struct Warning: Sendable, Hashable, Encodable {
+    /// For programs, for example `cache-too-small`.
+    package let name: String
+    package let text: String
+  }
+
+  package struct Split: Sendable, Encodable {
+    package let name: String
+    package let shards: Int
+    package let bytes: Int64
+    package let smallestShardBytes: Int64
+    package let largestShardBytes: Int64
+    package let samples: Int
+
+    /// Whether the number of samples was given rather than taken from a mean.
+    package let isSampleCountKnown: Bool
+    package let partition: String
+    package let lanes: Int
+    package let shuffleWindow: Int
+    package let ranks: [Rank]
+
+    /// Range GETs of an epoch over all ranks, and those that count samples before it.
+    package let requests: Int
+    package let countingRequests: Int
+
+    /// What all lanes of the local ranks have open at once.
+    package let openBytes: Int64
+
+    /// How often an epoch's bytes are fetched with the cache that there is.
+    package let timesFetched: Double
+
+    /// A shuffle buffer of so many samples mixes about as well; 0 where nothing is mixed.
+    package let shuffleBufferSamples: Int
+
+    /// For the first samples of rank 0 the shard of each, for a plot.
+    package let firstShards: [Int]
+  }
+
+  package struct Rank: Sendable, Encodable {
+    package let rank: Int
+    package let shards: Int
+    package let samples: Int
+    package let bytes: Int64
+  }
+
+  /// - Throws: `OrderError` for options that make no order.
+  package init(_ input: Input) throws(OrderError) {
+    remote = input.remote
+    shuffle = input.shuffle.rawValue
+    seed = input.seed
+    worldSize = input.worldSize
+    localRanks = input.localRanks
+    cacheBytes = input.cacheBytes
+    var splits: [Split] = []
+    for split in input.splits { splits.append(try Self.split(split, input)) }
+    self.splits = splits
+    let inFlight = Int64(input.workers) * Self.requestBytes
+    neededCacheBytes = (splits.map(\.openBytes).max() ?? 0) + inFlight
+    warnings = PlanWarnings(input, splits).all
+  }
+
+  // MARK: One split
+
+  private static func split(_ split: Input.Split, _ input: Input) throws(OrderError) -> Split {
+    let parameters = try OrderParameters(
+      shuffle: input.shuffle,
+      seed: input.seed,
+      worldSize: input.worldSize,
+      lanes: input.lanes,
+      shuffleWindow: input.shuffleWindow,
+      partition: input.partition,
+      equalize: input.equalize
+    )
+    let bytes = split.shardBytes.lazy.map { max(0, $0) }.sum
+    let counts = sampleCounts(split, bytes)
+    let order = try EpochOrder(
+      parameters,
+      epoch: input.epoch,
+      shape: DatasetShape(sampleCounts: counts)
+    )
+    var ranks: [Rank] = []
+    var openBytes: [Int64] = []
+    for number in 0..<input.worldSize {
+      let walk = RankWalk(order.rank(number), shardBytes: split.shardBytes, counts, parameters)
+      ranks.append(walk.rank)
+      openBytes.append(walk.openBytes)
+    }
+    // Which ranks a mount serves is not known: the largest count.
+    let open = openBytes.sorted(by: >).prefix(input.localRanks).reduce(0, +)
+    let samples = counts.reduce(0, +)
+    let isMixed = parameters.shuffle == .full
+    let lanesOfRank = parameters.lanes / input.worldSize
+    let mean = split.shardBytes.isEmpty ? 0 : samples / split.shardBytes.count
+    return Split(
+      name: split.name,
+      shards: split.shardBytes.count,
+      bytes: bytes,
+      smallestShardBytes: split.shardBytes.min() ?? 0,
+      largestShardBytes: split.shardBytes.max() ?? 0,
+      samples: samples,
+      isSampleCountKnown: split.sampleCount != nil,
+      partition: input.partition.rawValue,
+      lanes: parameters.lanes,
+      shuffleWindow: parameters.shuffleWindow,
+      ranks: ranks,
+      requests: split.shardBytes.reduce(0) {
+        $0 + Int((max(0, $1) + requestBytes - 1) / requestBytes)
+      },
+      countingRequests: countingRequests(split, parameters),
+      openBytes: open,
+      timesFetched: timesFetched(
+        openBytes: open,
+        cacheBytes: input.cacheBytes - Int64(input.workers) * requestBytes,
+        sampleBytes: samples > 0 ? max(1, bytes / Int64(samples)) : assumedSampleBytes,
+        isMixed: isMixed
+      ),
+      shuffleBufferSamples: isMixed
+        ? min(samples, lanesOfRank * parameters.shuffleWindow * mean / 2) : 0,
+      firstShards: firstShards(order.rank(0))
+    )
+  }
+
+  /// In proportion to the bytes, together as many as the user says or the mean makes.
+  private static func sampleCounts(_ split: Input.Split, _ bytes: Int64) -> [Int] {
+    let mean: Double
+    if let count = split.sampleCount, count > 0, bytes > 0 {
+      mean = Double(bytes) / Double(count)
+    } else {
+      mean = Double(assumedSampleBytes)
+    }
+    var before: Int64 = 0
+    return split.shardBytes.map { size in
+      let first = (Double(before) / mean).rounded()
+      before &+= max(0, size)
+      let last = (Double(max(0, before)) / mean).rounded()
+      return max(0, min(Int(last) - Int(first), DatasetShape.allowedSampleCounts.upperBound))
+    }
+  }
+
+  /// Where every count is wanted beforehand, some headers of each shard are read: the whole shard
+  /// where its samples are small.
+  private static func countingRequests(_ split: Input.Split, _ parameters: OrderParameters) -> Int {
+    guard parameters.partition == .samples || parameters.equalize != nil else { return 0 }
+    return split.shardBytes.reduce(0) { $0 + Int((max(0, $1) + requestBytes - 1) / requestBytes) }
+  }
+
+  /// How often bytes are fetched where samples of a window are read at random and only a part of
+  /// the window is kept.
+  ///
+  /// A chunk is fetched once, and again by each later sample of it that finds it gone.
+  static func timesFetched(
+    openBytes: Int64,
+    cacheBytes: Int64,
+    sampleBytes: Int64,
+    isMixed: Bool
+  ) -> Double {
+    guard isMixed, openBytes > max(0, cacheBytes), openBytes > 0 else { return 1 }
+    let kept = Double(max(0, cacheBytes)) / Double(openBytes)
+    let readsOfChunk = max(1, Double(chunkBytes) / Double(sampleBytes))
+    return 1 + (readsOfChunk - 1) * (1 - kept)
+  }
+
+  private static let plottedCount = 600
+
+  private static func firstShards(_ rank: RankOrder) -> [Int] {
+    var shards: [Int] = []
+    for position in 0..<plottedCount {
+      guard case .sample(let shard, _) = rank.place(at: position) else { break }
+      shards.append(shard)
+    }
+    return shards
+  }
+}
+
+/// What one rank reads in an epoch, and what it has open at once.
+private struct RankWalk {
+  let rank: Plan.Rank
+  private(set) var openBytes: Int64 = 0
+
+  init(
+    _ order: RankOrder,
+    shardBytes: [Int64],
+    _ counts: [Int],
+    _ parameters: OrderParameters
+  ) {
+    var shards = 0
+    var samples = 0
+    var bytes: Int64 = 0
+    for lane in 0..<order.laneCount {
+      var slices: [Int64] = []
+      order.forEachUpcomingSlice(lane: lane, from: 0) { slice in
+        let count = counts[slice.shard]
+        let taken = (slice.upperBound ?? count) - slice.lowerBound
+        let share = count > 0 ? Double(taken) / Double(count) : 0
+        slices.append(Int64(Double(max(0, shardBytes[slice.shard])) * share))
+        shards += 1
+        samples += taken
+        return true
+      }
+      bytes += slices.reduce(0, +)
+      openBytes += Self.openBytes(slices, parameters)
+    }
+    let length = min(samples, order.length ?? samples)
+    rank = Plan.Rank(rank: order.rank, shards: shards, samples: length, bytes: bytes)
+  }
+
+  /// Of a lane that is mixed its largest window; of one that goes straight on what a request brings,
+  /// and what is read meanwhile.
+  private static func openBytes(_ slices: [Int64], _ parameters: OrderParameters) -> Int64 {
+    guard parameters.shuffle == .full else {
+      return min(slices.reduce(0, +), 2 * Plan.requestBytes)
+    }
+    var largest: Int64 = 0
+    for start in stride(from: 0, to: slices.count, by: parameters.shuffleWindow) {
+      let end = min(slices.count, start + parameters.shuffleWindow)
+      largest = max(largest, slices[start..<end].reduce(0, +))
+    }
+    return largest
+  }
+}

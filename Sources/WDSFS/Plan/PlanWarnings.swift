@@ -1,0 +1,147 @@
+import SampleOrder
+
+/// What should be thought over before a run, what matters most first.
+struct PlanWarnings {
+  let all: [Plan.Warning]
+
+  /// Ranks that differ by less end together for all practical purposes.
+  private static let toleratedSpread = 0.01
+
+  /// Where shards are smaller, the requests cost more than the bytes.
+  private static let smallShardBytes: Int64 = 8 << 20
+
+  init(_ input: Plan.Input, _ splits: [Plan.Split]) {
+    // A run that cannot go well, then one that is slow, then one that trains worse.
+    all =
+      splits.compactMap { Self.cache($0, input) }
+      + splits.compactMap { Self.emptyRanks($0, input) }
+      + splits.compactMap { Self.uneven($0, input) }
+      + splits.compactMap(Self.counting)
+      + input.splits.compactMap(Self.compressed)
+      + splits.compactMap(Self.smallShards)
+      + splits.compactMap { Self.mixing($0, input) }
+  }
+
+  private static func cache(_ split: Plan.Split, _ input: Plan.Input) -> Plan.Warning? {
+    let needed = split.openBytes + Int64(input.workers) * Plan.requestBytes
+    guard input.shuffle == .full, needed > input.cacheBytes else { return nil }
+    let lanes = split.lanes / input.worldSize
+    let text =
+      "\(split.name): \(input.localRanks == 1 ? "" : "\(input.localRanks) ranks × ")"
+      + "\(NumberText.counted(lanes, "lane")) × \(NumberText.counted(split.shuffleWindow, "shard")) "
+      + "are open at once, \(SizeText.bytes(split.openBytes)), and do not fit in the cache of "
+      + "\(SizeText.bytes(input.cacheBytes)): all bytes would be fetched about "
+      + "\(tenths(split.timesFetched)) times; use --cache-size "
+      + "\(roundedUp(needed))\(fewerLanes(split, input, needed))"
+    return Plan.Warning(name: "cache-too-small", text: text)
+  }
+
+  /// The number of lanes that would fit, if one does.
+  private static func fewerLanes(
+    _ split: Plan.Split,
+    _ input: Plan.Input,
+    _ needed: Int64
+  ) -> String {
+    let lanes = split.lanes / input.worldSize
+    let room = input.cacheBytes - (needed - split.openBytes)
+    guard lanes > 1, split.openBytes > 0, room > 0 else { return "" }
+    let fitting = Int(Double(lanes) * Double(room) / Double(split.openBytes))
+    guard fitting >= 1, fitting < lanes else { return "" }
+    return ", or --lanes \(fitting * input.worldSize)"
+  }
+
+  private static func emptyRanks(_ split: Plan.Split, _ input: Plan.Input) -> Plan.Warning? {
+    let empty = split.ranks.filter { $0.samples == 0 }.map(\.rank)
+    guard !empty.isEmpty else { return nil }
+    return Plan.Warning(
+      name: "empty-ranks",
+      text: "\(split.name): \(NumberText.counted(split.shards, "shard")) for "
+        + "\(NumberText.counted(input.worldSize, "rank")): \(NumberText.counted(empty.count, "rank")) "
+        + "(\(NumberText.ranges(Array(empty.prefix(64))))) would have nothing to read; use "
+        + "--partition samples"
+    )
+  }
+
+  private static func uneven(_ split: Plan.Split, _ input: Plan.Input) -> Plan.Warning? {
+    guard input.equalize == nil, input.partition == .shards, input.worldSize > 1,
+      let least = split.ranks.map(\.bytes).min(), let most = split.ranks.map(\.bytes).max(),
+      least > 0, Double(most - least) / Double(most) > toleratedSpread
+    else { return nil }
+    let percent = Int((Double(most - least) / Double(most) * 100).rounded())
+    return Plan.Warning(
+      name: "uneven-ranks",
+      text: "\(split.name): the ranks' epochs differ by about \(percent) %, and ranks that step "
+        + "together hang when the shortest ends; use --partition samples, or --equalize drop"
+    )
+  }
+
+  private static func counting(_ split: Plan.Split) -> Plan.Warning? {
+    guard split.countingRequests > 0 else { return nil }
+    return Plan.Warning(
+      name: "counts-wanted",
+      text: "\(split.name): every shard must be counted before the mount answers, with up to "
+        + "\(NumberText.grouped(split.countingRequests)) requests where no index is published or "
+        + "kept here; run wdsfs index once, or use --partition shards"
+    )
+  }
+
+  private static func compressed(_ split: Plan.Input.Split) -> Plan.Warning? {
+    guard split.compressedShardCount > 0 else { return nil }
+    return Plan.Warning(
+      name: "compressed-shards",
+      text:
+        "\(split.name): \(NumberText.counted(split.compressedShardCount, "shard")) compressed as "
+        + "a whole: each is unpacked into the cache before its last sample can be read, and takes "
+        + "there what it takes unpacked; pictures gain nothing by it, plain .tar reads faster"
+    )
+  }
+
+  private static func smallShards(_ split: Plan.Split) -> Plan.Warning? {
+    guard split.shards > 16, split.bytes / Int64(split.shards) < smallShardBytes else { return nil }
+    return Plan.Warning(
+      name: "small-shards",
+      text: "\(split.name): shards of \(SizeText.bytes(split.bytes / Int64(split.shards))) cost a "
+        + "request each for little; 100 MB to 1 GB are usual"
+    )
+  }
+
+  private static func mixing(_ split: Plan.Split, _ input: Plan.Input) -> Plan.Warning? {
+    switch input.shuffle {
+    case .none:
+      return Plan.Warning(
+        name: "not-shuffled",
+        text: "\(split.name): samples come in the order in which they lie; use --shuffle full to "
+          + "mix them"
+      )
+    case .shards:
+      return Plan.Warning(
+        name: "shards-only",
+        text: "\(split.name): shards change places, samples within a shard do not; use --shuffle "
+          + "full where neighbours in a shard are alike"
+      )
+    case .full:
+      let share = split.samples > 0 ? Double(split.shuffleBufferSamples) / Double(split.samples) : 1
+      guard split.shuffleBufferSamples < 1000, share < 0.1 else { return nil }
+      return Plan.Warning(
+        name: "little-mixed",
+        text: "\(split.name): mixed like a shuffle buffer of "
+          + "\(NumberText.counted(split.shuffleBufferSamples, "sample")); more --lanes mix better "
+          + "and take more cache"
+      )
+    }
+  }
+
+  // MARK: Numbers
+
+  private static func tenths(_ value: Double) -> String {
+    let scaled = Int((value * 10).rounded())
+    return "\(scaled / 10).\(scaled % 10)"
+  }
+
+  /// As it may be written behind `--cache-size`.
+  static func roundedUp(_ bytes: Int64) -> String {
+    let gigabyte: Int64 = 1_000_000_000
+    if bytes > 10 * gigabyte { return "\((bytes + gigabyte - 1) / gigabyte)GB" }
+    return "\((bytes + 999_999) / 1_000_000)MB"
+  }
+}

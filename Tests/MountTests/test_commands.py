@@ -1,0 +1,200 @@
+"""plan, warm, cache and doctor, from outside."""
+
+import json
+import os
+import re
+import socket
+
+import pytest
+
+
+@pytest.fixture
+def small_options(store):
+    return ["s3://small", *store.options()]
+
+
+# MARK: plan
+
+
+def test_a_plan_costs_listings_only(run, watched, store, small, tmp_path):
+    options = ["--endpoint-url", watched.endpoint, "--shuffle", "full", "--world-size", 2]
+    done = run("plan", "s3://small", *options, "--json", environment=store.environment())
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert plan["version"] == 1
+    shards = {split["name"]: split["shards"] for split in plan["splits"]}
+    assert shards == {"train": 4, "val": 2}
+    total = sum(os.path.getsize(os.path.join(small.folder, split, name))
+                for split in shards for name in os.listdir(os.path.join(small.folder, split)))
+    assert sum(split["bytes"] for split in plan["splits"]) == total
+    assert all("list-type=2" in request.target for request in watched.requests())
+
+
+def test_a_plan_on_the_screen_and_as_a_page(run, uneven, tmp_path):
+    options = [uneven.folder, "--shuffle", "full", "--world-size", 2, "--samples", "train=26"]
+    done = run("plan", *options)
+    assert done.returncode == 0, done.stderr
+    assert "26 samples" in done.stdout and "range GETs" in done.stdout
+    assert "\x1b" not in done.stdout
+    page = tmp_path / "plan.html"
+    done = run("plan", *options, "--html", page)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    text = page.read_text()
+    assert text.startswith("<!doctype html>") and text.count("<svg") == 1 + 2 * 2
+    # Nothing from elsewhere, and nothing runs.
+    assert not re.search(r"https?://|<script|src=", text.replace(str(uneven.folder), ""))
+    done = run("plan", *options, "--html", tmp_path / "none/plan.html")
+    assert done.returncode == 1 and "cannot write the page" in done.stderr
+
+
+def test_a_plan_of_what_cannot_be_is_refused(run, uneven):
+    for words, says in [
+        (["--local-ranks", 2], "there are 1 to 1 ranks"), (["--samples", "x"], "is no number of"),
+        (["--lanes", 0], "--lanes"), (["--cache-size", "x"], "--cache-size"),
+    ]:
+        done = run("plan", uneven.folder, *words)
+        assert done.returncode == 2 and says in done.stderr, done.stderr
+    assert run("plan").returncode == 2
+    assert run("plan", "/nonexistent").returncode == 4
+
+
+# MARK: warm and cache
+
+
+def test_what_was_warmed_is_not_fetched_again(run, watched, store, small, mount, equal, tmp_path):
+    cache, environment = tmp_path / "cache", store.environment()
+    remote = ["s3://small", "--endpoint-url", watched.endpoint, "--cache-dir", cache]
+    done = run("warm", *remote, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "6 shards" in done.stdout
+
+    done = run("cache", "list", *remote, "--json", environment=environment)
+    held = json.loads(done.stdout)
+    assert held["shards"] == held["indexes"] == 6
+    assert [split["shardsThere"] for split in held["splits"]] == [4, 2]
+    assert [split["indexesThere"] for split in held["splits"]] == [4, 2]
+
+    before = len(watched.requests())
+    made = mount("s3://small", "--endpoint-url", watched.endpoint, environment=environment,
+                 cache_dir=cache)
+    equal(made, small)
+    made.unmount()
+    later = watched.requests()[before:]
+    assert later and all("list-type=2" in request.target for request in later)
+
+
+def test_warming_takes_what_is_read_first_and_what_fits(run, store, tmp_path):
+    def make(dataset):
+        dataset.add_split("train", [40] * 6, picture_bytes=100_000)
+
+    store.dataset("warmed", make)
+    cache = tmp_path / "cache"
+    remote = ["s3://warmed", *store.options(), "--cache-dir", cache, "--cache-size", "17MiB"]
+    done = run("warm", *remote, "--json", environment=store.environment())
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert 2 <= report["shards"] < 6 and report["leftOutShards"] == 6 - report["shards"]
+    done = run("cache", "list", *remote, environment=store.environment())
+    assert f"{report['shards']} of 6" in done.stdout and "train" in done.stdout
+
+
+def test_a_cache_is_cleared(run, store, small, tmp_path):
+    cache, environment = tmp_path / "cache", store.environment()
+    remote = ["s3://small", *store.options(), "--cache-dir", cache]
+
+    def held():
+        return json.loads(run("cache", "list", "--cache-dir", cache, "--json").stdout)
+
+    assert held()["shards"] == 0
+    assert not cache.exists()
+    assert run("cache", "clear", "--cache-dir", cache).returncode == 0
+    assert run("warm", *remote, environment=environment).returncode == 0
+    done = run("cache", "clear", *remote, "--split", "val", "--keep-indexes", environment=environment)
+    assert done.returncode == 0 and "freed" in done.stdout, done.stderr
+    assert (held()["shards"], held()["indexes"]) == (4, 6)
+    assert run("cache", "clear", "--cache-dir", cache).returncode == 0
+    assert (held()["shards"], held()["indexes"], held()["chunkBytes"]) == (0, 0, 0)
+
+
+def test_clearing_under_a_mount_costs_it_nothing_but_time(run, mount_small, small, equal, tmp_path):
+    cache = tmp_path / "cache"
+    made = mount_small(cache_dir=cache)
+    equal(made, small)
+    done = run("cache", "list", "--cache-dir", cache)
+    assert "a mount uses it" in done.stdout
+    assert run("cache", "clear", "--cache-dir", cache).returncode == 0
+    equal(made, small)
+
+
+def test_what_cannot_be_warmed_is_refused(run, uneven, tmp_path):
+    for words, says in [
+        ([uneven.folder], "read where they lie"), ([uneven.folder, "--cache-dir", "memory"], "memory"),
+        ([uneven.folder, "--cache-dir", tmp_path / "c", "--limit", 3], "--limit"),
+    ]:
+        done = run("warm", *words)
+        assert done.returncode == 2 and says in done.stderr, done.stderr
+    assert run("warm", "/nonexistent", "--cache-dir", tmp_path / "c").returncode == 4
+
+
+def test_a_local_folder_is_warmed_where_a_place_is_named(run, uneven, tmp_path):
+    done = run("warm", uneven.folder, "--cache-dir", tmp_path / "c", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["shards"] == 10
+
+
+# MARK: doctor
+
+
+def findings(done):
+    return {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
+
+
+def test_doctor_finds_this_machine_fit(run, tmp_path):
+    done = run("doctor", "--cache-dir", tmp_path / "cache")
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0] == "✓ FUSE         /dev/fuse can be opened"
+    assert "✗" not in done.stdout and "\x1b" not in done.stdout
+    assert any(line.startswith("– credentials") for line in lines)
+
+
+def test_doctor_tries_a_remote(run, store, small, small_options, tmp_path):
+    cache = ["--cache-dir", tmp_path / "cache", "--json"]
+    done = run("doctor", *small_options, *cache, environment=store.environment())
+    found = findings(done)
+    assert done.returncode == 0, done.stdout
+    assert found["credentials"]["state"] == found["reading"]["state"] == "good"
+    assert found["listing"]["text"].startswith("6 shards, ")
+
+    wrong = {**store.environment(), "AWS_SECRET_ACCESS_KEY": "wrong"}
+    done = run("doctor", *small_options, *cache, environment=wrong)
+    assert (done.returncode, findings(done)["credentials"]["state"]) == (3, "bad")
+    done = run("doctor", "s3://small", *cache, "--endpoint-url", f"http://127.0.0.1:{closed_port()}",
+               environment=store.environment())
+    assert (done.returncode, findings(done)["endpoint"]["state"]) == (5, "bad")
+    done = run("doctor", "s3://none", *store.options(), *cache, environment=store.environment())
+    assert (done.returncode, findings(done)["listing"]["state"]) == (4, "bad")
+    assert findings(done)["listing"]["advice"]
+
+
+def closed_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def test_doctor_names_a_cache_that_cannot_be(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("doctor", "--cache-dir", tmp_path / "file")
+    assert done.returncode == 9
+    assert "✗ cache" in done.stdout and "→ give another with --cache-dir" in done.stdout
+
+
+def test_doctor_finds_a_dead_mount(run, mount_run, tmp_path):
+    made = mount_run()
+    made.kill()
+    done = run("doctor", "--cache-dir", tmp_path / "c")
+    assert done.returncode == 6
+    words = " ".join(done.stdout.split())
+    assert f"{made.point}: its wdsfs was killed" in words
+    assert f"wdsfs unmount --lazy {made.point}" in words
