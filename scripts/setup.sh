@@ -11,7 +11,7 @@ packages_to_build=(
   fuse3 libfuse3-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev
   liblzma-dev libxxhash-dev pkg-config python3 python3-venv
 )
-packages_to_test=(nginx-light rsync strace attr)
+packages_to_test=(nginx-light rsync strace attr dpkg-dev)
 
 if [ -t 2 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
   bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' plain=$'\e[0m'
