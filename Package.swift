@@ -31,6 +31,7 @@ let arguments: Target.Dependency = .product(
   name: "ArgumentParser",
   package: "swift-argument-parser"
 )
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 
 let package = Package(
@@ -43,6 +44,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
   targets: [
@@ -60,8 +62,9 @@ let package = Package(
     ),
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CProcess"),
-    floor("Remote", [system]),
-    floor("S3Client", ["Remote", "CCurl", crypto, logging]),
+    floor("Instruments", [metrics]),
+    floor("Remote", ["Instruments", system]),
+    floor("S3Client", ["Instruments", "Remote", "CCurl", crypto, logging]),
     floor("TarIndex", ["CXXHash", crypto]),
     floor("Decompression", ["CCompression", "TarIndex"]),
     floor("SampleOrder"),
@@ -69,16 +72,19 @@ let package = Package(
       "ShardCache",
       ["Remote", "TarIndex", "Decompression", "CXXHash", deque, logging]
     ),
-    floor("SampleTree", ["Remote", "ShardCache", "SampleOrder", "TarIndex", logging]),
+    floor(
+      "SampleTree",
+      ["Instruments", "Remote", "ShardCache", "SampleOrder", "TarIndex", logging]
+    ),
     floor(
       "FuseMount",
-      ["CFuse", "Remote", "ShardCache", "SampleTree", logging]
+      ["CFuse", "Instruments", "Remote", "ShardCache", "SampleTree", logging]
     ),
     .executableTarget(
       name: "WDSFS",
       dependencies: [
-        "CProcess", "FuseMount", "Remote", "S3Client", "SampleOrder", "SampleTree", "ShardCache",
-        "TarIndex", arguments, crypto, logging,
+        "CProcess", "FuseMount", "Instruments", "Remote", "S3Client", "SampleOrder", "SampleTree",
+        "ShardCache", "TarIndex", arguments, crypto, logging, metrics,
       ],
       swiftSettings: settings
     ),
@@ -88,6 +94,7 @@ let package = Package(
       path: "Tests/TestSupport",
       swiftSettings: settings
     ),
+    tests(of: "Instruments", [metrics]),
     tests(of: "Remote", ["TestSupport"]),
     tests(of: "S3Client", ["Remote", "TestSupport", logging]),
     tests(of: "TarIndex", ["Remote", "CXXHash", crypto]),
@@ -104,9 +111,9 @@ let package = Package(
     ),
     tests(
       of: "SampleTree",
-      ["Remote", "SampleOrder", "ShardCache", "TarIndex", "TestSupport", logging]
+      ["Instruments", "Remote", "SampleOrder", "ShardCache", "TarIndex", "TestSupport", logging]
     ),
     tests(of: "FuseMount", ["Remote", "SampleTree", "ShardCache", "TestSupport"]),
-    tests(of: "WDSFS", ["Remote", "SampleOrder", arguments, logging]),
+    tests(of: "WDSFS", ["Instruments", "Remote", "SampleOrder", arguments, logging]),
   ]
 )

@@ -11,6 +11,9 @@ import Synchronization
 /// Proof of `@unchecked Sendable`: who takes it out of the table of parked ones is its only owner.
 struct Request: @unchecked Sendable {
   let pointer: fuse_req_t
+
+  /// On the account of the rank that it is about, if any.
+  var wait: RankWait?
 }
 
 /// What the callbacks of one mount share.
@@ -34,6 +37,13 @@ final class FuseContext: Sendable {
   }
 
   var tree: MountTree { answering.tree }
+  private var meters: ReadMeters { answering.meters }
+
+  /// Whoever takes a request out of the table for good says so.
+  private func endWait(of request: Request) {
+    meters.endWait()
+    request.wait?.end()
+  }
 
   // MARK: Waiting
 
@@ -51,7 +61,10 @@ final class FuseContext: Sendable {
       // Before it is in the table: an interrupt that is pending already calls back at once, and
       // libfuse does not expect an answer from within that call.
       watchForInterrupt(request, number)
-      if let refusal = parked.insert(Request(pointer: request), as: number) {
+      meters.beginWait()
+      let waiting = Request(pointer: request, wait: tree.beginWait(of: operation.inode))
+      if let refusal = parked.insert(waiting, as: number) {
+        endWait(of: waiting)
         return refuse(refusal, Reply(request))
       }
       let asking = Asking { [tree] want, waiter in
@@ -74,14 +87,17 @@ final class FuseContext: Sendable {
         throw Obstacle.failure(.cache(path: path(of: operation), failure))
       }
       try answering.perform(operation, &reply)
+      endWait(of: request)
     } catch {
       switch error {
       case .failure(let error):
+        endWait(of: request)
         if let reply = reply.take() { fail(operation, error, reply) }
       case .pending(let want):
         reply.take()?.leave()
         // Not to be touched once it is back: whoever takes it out may answer it at once.
         guard let refusal = parked.putBack(request, as: number) else { return want }
+        endWait(of: request)
         refuse(refusal, Reply(request.pointer))
       }
     }
@@ -95,7 +111,10 @@ final class FuseContext: Sendable {
   func end() {
     let isServed = ReadySignal()
     let waiting = parked.close { isServed.signal() }
-    for request in waiting { refuse(.closed, Reply(request.pointer)) }
+    for request in waiting {
+      endWait(of: request)
+      refuse(.closed, Reply(request.pointer))
+    }
     isServed.wait()
   }
 
@@ -136,7 +155,8 @@ final class FuseContext: Sendable {
   func fail(_ operation: Operation, _ error: TreeError, _ reply: consuming Reply) {
     let status = ErrnoTable.errno(for: error)
     if ErrnoTable.isFailure(error) { log(operation, error, status) }
-    if case .read(let inode, _, _) = operation, ErrnoTable.isFailure(error) {
+    if case .read(let inode, _, _, _) = operation, ErrnoTable.isFailure(error) {
+      meters.failed()
       tree.noteFailure(of: inode)
     }
     reply.error(status)
@@ -170,6 +190,7 @@ final class FuseContext: Sendable {
       { request, number in
         guard let request, let context = FuseContext.of(request) else { return }
         guard let parked = context.parked.take(UInt(bitPattern: number)) else { return }
+        context.endWait(of: parked)
         Reply(parked.pointer).error(EINTR)
         context.parked.served()
       },

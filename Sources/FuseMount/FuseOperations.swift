@@ -1,5 +1,6 @@
 import CFuse
 import Glibc
+import Instruments
 import SampleTree
 import ShardCache
 
@@ -45,13 +46,22 @@ enum FuseOperations {
   private static func addReading(_ operations: inout fuse_lowlevel_ops) {
     operations.read = { request, inode, count, offset, _ in
       guard let request, let context = FuseContext.of(request) else { return }
+      let start = MonotonicTime.now
       let offset = Int64(offset)
       var reply: Reply? = Reply(request)
       do throws(Obstacle) {
-        try context.answering.read(inode, at: offset, count: count, &reply)
+        try context.answering.read(
+          inode,
+          at: offset,
+          count: count,
+          since: start,
+          hasWaited: false,
+          &reply
+        )
       } catch {
         reply.take()?.leave()
-        context.settle(request, error, .read(inode: inode, offset: offset, count: count))
+        let again = Operation.read(inode: inode, offset: offset, count: count, since: start)
+        context.settle(request, error, again)
       }
     }
     // "Not implemented" is remembered: from then on the kernel opens and closes by itself.

@@ -45,15 +45,17 @@ package final class FuseSession: @unchecked Sendable {
   ///   - tree: What is shown.
   ///   - mountPoint: An absolute path to an empty directory.
   ///   - settings: Name, owner and rights.
+  ///   - meters: What counts the reads.
   ///   - logger: For requests that fail.
   /// - Throws: `FuseError`.
   package init(
     _ tree: MountTree,
     at mountPoint: String,
     settings: Settings,
+    meters: ReadMeters,
     logger: Logger
   ) throws(FuseError) {
-    let answering = Answering(tree: tree, owner: settings.owner)
+    let answering = Answering(tree: tree, owner: settings.owner, meters: meters)
     let context = Unmanaged.passRetained(FuseContext(answering: answering, logger: logger))
     var operations = FuseOperations.all
     let arguments = ["wdsfs"] + Self.options(settings).flatMap { ["-o", $0] }

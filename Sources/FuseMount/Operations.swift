@@ -1,5 +1,6 @@
 import CFuse
 import Glibc
+import Instruments
 import SampleTree
 
 /// A request's arguments, copied out of the callback that they die with.
@@ -7,14 +8,14 @@ enum Operation: Sendable {
   case lookUp(parent: UInt64, name: [UInt8])
   case attributes(inode: UInt64)
   case list(inode: UInt64, offset: UInt64, count: Int, isPlus: Bool)
-  case read(inode: UInt64, offset: Int64, count: Int)
+  case read(inode: UInt64, offset: Int64, count: Int, since: MonotonicTime)
   case extendedAttribute(inode: UInt64, name: [UInt8], count: Int)
   case extendedAttributeNames(inode: UInt64, count: Int)
 
   var inode: UInt64 {
     switch self {
     case .lookUp(let inode, _), .attributes(let inode), .list(let inode, _, _, _),
-      .read(let inode, _, _), .extendedAttribute(let inode, _, _),
+      .read(let inode, _, _, _), .extendedAttribute(let inode, _, _),
       .extendedAttributeNames(let inode, _):
       inode
     }
@@ -38,7 +39,9 @@ enum Operation: Sendable {
 struct Answering: Sendable {
   let tree: MountTree
   let owner: Owner
+  let meters: ReadMeters
 
+  /// Makes another attempt, for a request that has waited.
   func perform(_ operation: Operation, _ reply: inout Reply?) throws(Obstacle) {
     switch operation {
     case .lookUp(let parent, let name):
@@ -51,8 +54,8 @@ struct Answering: Sendable {
       try attributes(inode, &reply)
     case .list(let inode, let offset, let count, let isPlus):
       try list(inode, from: offset, count: count, isPlus: isPlus, &reply)
-    case .read(let inode, let offset, let count):
-      try read(inode, at: offset, count: count, &reply)
+    case .read(let inode, let offset, let count, let start):
+      try read(inode, at: offset, count: count, since: start, hasWaited: true, &reply)
     case .extendedAttribute(let inode, let name, let count):
       let result = name.withUnsafeBytes { bytes in
         Result { () throws(Obstacle) in try tree.extendedAttribute(bytes, of: inode) }
@@ -103,11 +106,16 @@ struct Answering: Sendable {
     _ inode: UInt64,
     at offset: Int64,
     count: Int,
+    since start: MonotonicTime,
+    hasWaited: Bool,
     _ reply: inout Reply?
   ) throws(Obstacle) {
-    try tree.read(inode, at: offset, count: count) { first, second in
+    let byteCount = try tree.read(inode, at: offset, count: count) { first, second in
       reply.take()?.bytes(first, second)
+      return first.count + second.count
     }
+    guard !tree.isControlFile(inode) else { return }
+    meters.answered(byteCount: byteCount, since: start, hasWaited: hasWaited)
   }
 
   func list(

@@ -1,4 +1,5 @@
 import Glibc
+import Instruments
 import Synchronization
 
 /// The store over a local or NFS directory laid out like a bucket.
@@ -15,6 +16,9 @@ package final class DirectoryStore: ObjectStore {
   private let rootDescriptor: RootDescriptor
   private let descriptors = DescriptorCache()
   private let queue = ReadQueue()
+
+  /// Of reads, from the thread that took one up to its end or its next pause.
+  private let times = LatencyHistogram()
 
   /// Opens the directory and starts the store's threads.
   ///
@@ -52,6 +56,12 @@ package final class DirectoryStore: ObjectStore {
 
   package var statistics: StoreStatistics { queue.statistics }
 
+  package var requestTimes: RequestTimes {
+    var requestTimes = RequestTimes()
+    requestTimes.whole = times.value
+    return requestTimes
+  }
+
   /// Cancels what waits; the threads end with their present reads.
   package func shutDown() {
     for job in queue.close() { job.finish(.failure(.cancelled)) }
@@ -70,8 +80,10 @@ extension DirectoryStore {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.blockBytes, alignment: 4096)
     defer { buffer.deallocate() }
     while let job = queue.next() {
+      let start = MonotonicTime.now
       switch run(job, buffer) {
       case .finished(let result):
+        if case .success = result { times.observe(since: start) }
         queue.finished(job, result)
         job.finish(result)
       case .paused:

@@ -1,3 +1,5 @@
+package import Instruments
+
 /// A place where shards lie: an S3 bucket, a web server, a directory.
 ///
 /// A store knows how its bytes are got, retries what can be retried, and holds every reply to the
@@ -26,8 +28,16 @@ package protocol ObjectStore: AnyObject, Sendable {
   /// Counters since the start.
   var statistics: StoreStatistics { get }
 
+  /// How long requests took since the start.
+  var requestTimes: RequestTimes { get }
+
   /// Cancels what is in flight and ends the store's threads.
   func shutDown()
+}
+
+extension ObjectStore {
+  /// A store that measures nothing has nothing to tell.
+  package var requestTimes: RequestTimes { RequestTimes() }
 }
 
 /// One range GET: half-open, in bytes from the object's start, within its listed size.
@@ -94,6 +104,49 @@ package struct StoreStatistics: Hashable, Sendable {
   package var throttled: Int = 0
   package var bytesReceived: Int64 = 0
   package var requestsInFlight: Int = 0
+
+  /// What `requestsInFlight` may come to now; 0 where there is no such limit.
+  package var requestLimit: Int = 0
+
+  /// By what went wrong; those that were given up before they went out again are counted too.
+  package var retriesByReason: [RetryReason: Int] = [:]
+
+  /// How long requests waited altogether because the store had asked for fewer.
+  package var heldBackNanoseconds: Int = 0
+
+  /// Whether some wait for that reason now.
+  package var isHoldingBack = false
+
+  package init() {}
+}
+
+/// Why a request is sent again.
+package enum RetryReason: String, CaseIterable, Sendable {
+  /// The connection broke.
+  case reset
+
+  /// No byte came for too long.
+  case stalled
+
+  /// No connection was made.
+  case unreachable
+
+  /// The server said that it is sick.
+  case server
+
+  /// The server asked for fewer requests.
+  case throttled
+
+  /// What came is not what was asked for.
+  case badReply = "bad_reply"
+}
+
+/// How long requests took that came to their end, from when they were sent.
+package struct RequestTimes: Hashable, Sendable {
+  package var whole = HistogramValue()
+
+  /// Until the reply's head was there.
+  package var firstByte = HistogramValue()
 
   package init() {}
 }

@@ -1,4 +1,5 @@
 import CCurl
+import Instruments
 import Remote
 
 /// One attempt of a transfer: a libcurl handle, and what libcurl calls back.
@@ -20,6 +21,10 @@ final class Attempt {
   private(set) var isHeldBack = false
   private let budget: ReceiveBudget?
   let headDeadline: ContinuousClock.Instant
+  let startedAt = MonotonicTime.now
+
+  /// From the start to the reply's head.
+  private(set) var headNanoseconds: Int?
   private(set) var lastByteAt: ContinuousClock.Instant
   private var head: [UInt8] = []
   private var headBytes = 0
@@ -103,6 +108,7 @@ final class Attempt {
     }
     if reply.status < 200 { return true }
     isHeadComplete = true
+    headNanoseconds = startedAt.nanosecondsToNow
     speed.restart(at: .now)
     isRejected = !transfer.exchange.received(head: reply)
     return !isRejected

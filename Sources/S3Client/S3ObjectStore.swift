@@ -134,6 +134,7 @@ package final class S3ObjectStore: ObjectStore {
   }
 
   package var statistics: StoreStatistics { loop.statistics }
+  package var requestTimes: RequestTimes { loop.requestTimes }
 
   package func shutDown() {
     loop.shutDown()

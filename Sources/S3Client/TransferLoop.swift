@@ -1,4 +1,5 @@
 import CCurl
+import Instruments
 import Logging
 import Remote
 import Synchronization
@@ -25,6 +26,11 @@ final class TransferLoop: Sendable {
 
   private let mailbox = Mutex(Mailbox())
   private let counters = Mutex(StoreStatistics())
+
+  /// While requests wait because the store has asked for fewer.
+  private let heldBack = Mutex(Stopwatch())
+  private let wholeTimes = LatencyHistogram()
+  private let firstByteTimes = LatencyHistogram()
   let options: TransferOptions
 
   /// Starts the thread.
@@ -105,10 +111,35 @@ final class TransferLoop: Sendable {
     }
   }
 
-  var statistics: StoreStatistics { counters.withLock { $0 } }
+  var statistics: StoreStatistics {
+    var statistics = counters.withLock { $0 }
+    let heldBack = heldBack.withLock { $0 }
+    statistics.heldBackNanoseconds = heldBack.nanoseconds(at: .now)
+    statistics.isHoldingBack = heldBack.isRunning
+    return statistics
+  }
+
+  var requestTimes: RequestTimes {
+    var times = RequestTimes()
+    times.whole = wholeTimes.value
+    times.firstByte = firstByteTimes.value
+    return times
+  }
 
   func count(_ change: (inout StoreStatistics) -> Void) {
     counters.withLock { change(&$0) }
+  }
+
+  /// Notes how long an attempt took that came to its end.
+  func note(_ attempt: Attempt) {
+    wholeTimes.observe(since: attempt.startedAt)
+    if let nanoseconds = attempt.headNanoseconds {
+      firstByteTimes.observe(nanoseconds: nanoseconds)
+    }
+  }
+
+  func note(isHoldingBack: Bool) {
+    heldBack.withLock { $0.set(isRunning: isHoldingBack, at: .now) }
   }
 
   private struct MultiPointer: @unchecked Sendable {

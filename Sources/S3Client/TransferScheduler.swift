@@ -27,6 +27,7 @@ final class TransferScheduler {
   private let budget: ReceiveBudget?
   private var pace: RateLimit?
   private var nextCheck = ContinuousClock.now
+  private var isHoldingBack = false
 
   init(
     loop: TransferLoop,
@@ -44,6 +45,7 @@ final class TransferScheduler {
     limit = InFlightLimit(most: options.maxConnections)
     budget = options.maxBytesPerSecond.map { ReceiveBudget(bytesPerSecond: $0) }
     pace = options.maxRequestsPerSecond.map { RateLimit(perSecond: Double($0), at: .now) }
+    loop.count { $0.requestLimit = limit.current }
     let most = options.maxConnections + options.extraReaderSlots
     wdsfs_multi_set_long(multi, CURLMOPT_MAXCONNECTS, most)
     wdsfs_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_NOTHING))
@@ -64,6 +66,7 @@ final class TransferScheduler {
       takeFinished()
       checkTimes(.now)
       startWaiting(.now)
+      noteHoldingBack()
       curl_multi_poll(multi, nil, 0, pollMilliseconds(.now), nil)
     }
     for transfer in inFlight.values.map(\.transfer) + waiting {
@@ -195,6 +198,15 @@ final class TransferScheduler {
     }
   }
 
+  /// Says whether what could be sent waits because the store has asked for fewer requests.
+  private func noteHoldingBack() {
+    let isDelayed = delayed.contains { $0.lastCause == .throttled }
+    let isLimited = limit.current < limit.most && !(readers.isEmpty && readAhead.isEmpty)
+    guard (isDelayed || isLimited) != isHoldingBack else { return }
+    isHoldingBack.toggle()
+    loop.note(isHoldingBack: isHoldingBack)
+  }
+
   /// While the circuit is open, what has waited for its whole time ends.
   private func dropExpired(_ now: ContinuousClock.Instant) {
     for transfer in readers.all + readAhead.all
@@ -245,6 +257,7 @@ final class TransferScheduler {
     curl_multi_remove_handle(multi, attempt.handle.raw)
     loop.count { statistics in
       statistics.requestsInFlight -= 1
+      statistics.requestLimit = limit.current
       statistics.bytesReceived += Int64(attempt.receivedBytes)
     }
   }
@@ -260,6 +273,7 @@ final class TransferScheduler {
       )
     }
     transfer.lastEnd = end
+    if case .completed = end { loop.note(attempt) }
     settle(transfer, transfer.exchange.ended(end))
   }
 
@@ -318,6 +332,8 @@ final class TransferScheduler {
       finish(transfer, exhausted(transfer, now))
       return
     }
+    let reason = RetryReason(cause, transfer.lastEnd)
+    loop.count { $0.retriesByReason[reason, default: 0] += 1 }
     let event =
       switch (cause, transfer.lastEnd) {
       case (.throttled, _): "s3.throttled"
@@ -407,5 +423,18 @@ final class TransferScheduler {
       if let deadline = transfer.deadline { wait = min(wait, max(.zero, deadline - now)) }
     }
     return Int32(wait.wholeMilliseconds)
+  }
+}
+
+extension RetryReason {
+  init(_ cause: RetryCause, _ end: AttemptEnd?) {
+    switch (cause, end) {
+    case (.throttled, _): self = .throttled
+    case (.badReply, _): self = .badReply
+    case (_, .stalled): self = .stalled
+    case (_, .noConnection): self = .unreachable
+    case (.reset, _): self = .reset
+    case (.transient, _): self = .server
+    }
   }
 }

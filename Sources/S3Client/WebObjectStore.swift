@@ -90,6 +90,7 @@ package final class WebObjectStore: ObjectStore {
   }
 
   package var statistics: StoreStatistics { loop.statistics }
+  package var requestTimes: RequestTimes { loop.requestTimes }
 
   package func shutDown() {
     loop.shutDown()

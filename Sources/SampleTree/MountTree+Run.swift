@@ -97,6 +97,7 @@ extension MountTree {
     let served = pass.serve(position)
     if case .nothing = served { return .nothing }
     run.noteChange()
+    pass.meter?.consumed()
     if let record, let epoch = pass.epoch {
       record(
         ServedSample(

@@ -24,6 +24,9 @@ final class Pass: Sendable {
   let number: Int
   let kind: Kind
   let progress = Mutex(ReadingProgress())
+
+  /// The rank's, through all its passes; nil where reading does not count.
+  let meter: RankMeter?
   private let known: Mutex<Known>
 
   /// The order, and how much of it is counted.
@@ -56,9 +59,16 @@ final class Pass: Sendable {
     }
   }
 
-  init(number: Int, kind: Kind, order: RankOrder?, bookmark: RankBookmark? = nil) {
+  init(
+    number: Int,
+    kind: Kind,
+    order: RankOrder?,
+    bookmark: RankBookmark? = nil,
+    meter: RankMeter? = nil
+  ) {
     self.number = number
     self.kind = kind
+    self.meter = meter
     var known = Known(order: order)
     known.bookmark = bookmark
     known.unlisted = bookmark?.progress.consumed ?? .none
@@ -278,14 +288,20 @@ final class PassTable: Sendable {
   /// Enters a pass that nobody can have entered before.
   ///
   /// - Returns: nil where inode numbers have no room for another pass.
-  func add(_ kind: Pass.Kind, order: RankOrder, bookmark: RankBookmark) -> Pass? {
+  func add(
+    _ kind: Pass.Kind,
+    order: RankOrder,
+    bookmark: RankBookmark,
+    meter: RankMeter
+  ) -> Pass? {
     table.withLock { table in
       guard table.passes.count < Node.maxPasses else { return nil }
       let pass = Pass(
         number: table.passes.count,
         kind: kind,
         order: order,
-        bookmark: bookmark
+        bookmark: bookmark,
+        meter: meter
       )
       table.passes.append(pass)
       return pass

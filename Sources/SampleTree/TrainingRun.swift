@@ -1,3 +1,4 @@
+import Instruments
 package import SampleOrder
 import Synchronization
 
@@ -17,6 +18,9 @@ package final class TrainingRun: Sendable {
 
     /// Every directory that a rank had and the kernel may still hold, oldest first.
     var folders: [RankName: [Int]] = [:]
+
+    /// Of each rank that was asked for.
+    var meters: [RankName: RankMeter] = [:]
 
     /// The orders made last, by split and epoch.
     var orders: [OrderName: EpochOrder] = [:]
@@ -182,13 +186,18 @@ package final class TrainingRun: Sendable {
         epoch: order.epoch,
         generation: state.generation
       )
-      guard let pass = passes.add(kind, order: order, bookmark: bookmark) else { return nil }
+      let name = RankName(split: split, rank: rank)
+      let meter = state.meters[name] ?? RankMeter()
+      state.meters[name] = meter
+      guard let pass = passes.add(kind, order: order, bookmark: bookmark, meter: meter) else {
+        return nil
+      }
       state.present[split][rank] = pass
-      var folders = state.folders[RankName(split: split, rank: rank)] ?? []
+      var folders = state.folders[name] ?? []
       folders.append(pass.number)
       // So many epochs later nobody is at work in a pass; its order takes bytes for every shard.
       if folders.count > Self.maxFolders { passes[folders.removeFirst()]?.retire() }
-      state.folders[RankName(split: split, rank: rank)] = folders
+      state.folders[name] = folders
       old?.leave()
       return pass
     }
@@ -247,6 +256,8 @@ package final class TrainingRun: Sendable {
       let epoch = request.epoch ?? bookmark.progress.epoch
       guard epoch != bookmark.progress.epoch else {
         let isEnd = try pass.commit(request.position, at: milliseconds)
+        let consumed = pass.bookmark?.progress.consumed.count ?? 0
+        pass.meter?.consumed(max(0, consumed - bookmark.progress.consumed.count))
         noteChange()
         return isEnd ? .end(pass) : .noted
       }
@@ -329,6 +340,37 @@ package final class TrainingRun: Sendable {
       }
     }
     return cursor
+  }
+}
+
+extension TrainingRun {
+  /// The ranks that were read in this mount.
+  ///
+  /// - Parameter heldBack: How long the store has held requests back so far, in nanoseconds.
+  /// - Returns: By split and number.
+  package func activeRanks(heldBack: Int) -> [ActiveRank] {
+    let present = state.withLock { $0.present }
+    let now = MonotonicTime.now
+    return splitNames.indices.flatMap { split in
+      present[split].sorted { $0.key < $1.key }.compactMap { rank, pass in
+        guard let meter = pass.meter, meter.isActive, let progress = pass.bookmark?.progress else {
+          return nil
+        }
+        let length = pass.length
+        return ActiveRank(
+          split: splitNames[split],
+          rank: rank,
+          epoch: progress.epoch,
+          // An epoch that was left is consumed up to numbers that no sample has.
+          position: min(progress.consumed.next, length ?? Int.max),
+          consumedCount: min(progress.consumed.count, length ?? Int.max),
+          length: length,
+          servedCount: meter.sampleCount,
+          waitingCount: meter.openCount,
+          waits: meter.waits(at: now, heldBack: heldBack)
+        )
+      }
+    }
   }
 }
 

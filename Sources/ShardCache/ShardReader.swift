@@ -190,6 +190,9 @@ package final class ShardReader: Sendable {
     return statistics
   }
 
+  /// How long the store has held requests back altogether, since it was asked for fewer.
+  package var heldBackNanoseconds: Int { store.statistics.heldBackNanoseconds }
+
   // MARK: Reading
 
   /// Hands out a part of a shard where all of it is in memory, and nothing otherwise.

@@ -4,6 +4,7 @@ import Glibc
 @main
 enum Main {
   static func main() {
+    ProcessUsage.noteStart()
     ProcessSetUp.atStart()
     let program = Program.current(serve: Mount.serve)
     exit(program.run().rawValue)

@@ -1,3 +1,5 @@
+package import CoreMetrics
+import Instruments
 package import Logging
 import Remote
 package import SampleOrder
@@ -31,6 +33,8 @@ package final class CursorSaver: Sendable {
   private let log: Logger
   private let beforeSave: @Sendable () -> Void
   private let source: Source
+  private let saveTimer: Timer
+  private let failureCounter: Counter
   private let wakeUp = WakeUp()
   private let ended = ReadySignal()
   private let state = Mutex(State())
@@ -49,6 +53,7 @@ package final class CursorSaver: Sendable {
   ///   - interval: Between two looks; the contract's is a second.
   ///   - beforeSave: Called after a snapshot was taken and before it is written; what the cursor calls
   ///     consumed must not be missing elsewhere (the ledger's `flush`).
+  ///   - metrics: Hears how long saves took, and how many failed.
   ///   - source: Gives the progress.
   /// - Returns: The saver, which is to be finished.
   package static func start(
@@ -56,9 +61,10 @@ package final class CursorSaver: Sendable {
     log: Logger,
     interval: Duration = .seconds(1),
     beforeSave: @escaping @Sendable () -> Void = {},
+    metrics: any MetricsFactory = NOOPMetricsHandler.instance,
     source: @escaping Source
   ) -> CursorSaver {
-    let saver = CursorSaver(file, log, interval, beforeSave, source)
+    let saver = CursorSaver(file, log, interval, beforeSave, metrics, source)
     WorkerThread.start(name: "cursor") { saver.run() }
     return saver
   }
@@ -68,8 +74,11 @@ package final class CursorSaver: Sendable {
     _ log: Logger,
     _ interval: Duration,
     _ beforeSave: @escaping @Sendable () -> Void,
+    _ metrics: any MetricsFactory,
     _ source: @escaping Source
   ) {
+    saveTimer = Timer(label: MountMetric.cursorSaveSeconds.name, factory: metrics)
+    failureCounter = Counter(label: MountMetric.cursorSaveFailures.name, factory: metrics)
     self.file = file
     self.log = log
     self.interval = interval
@@ -109,8 +118,10 @@ package final class CursorSaver: Sendable {
   private func saveIfChanged() {
     guard let snapshot = source(state.withLock { $0.savedVersion }) else { return }
     beforeSave()
+    let start = MonotonicTime.now
     do throws(CursorFile.SaveError) {
       try file.save(snapshot.cursor)
+      saveTimer.recordNanoseconds(Int64(start.nanosecondsToNow))
       let wasFailing = state.withLock { state in
         defer { state.failure = nil }
         state.savedVersion = snapshot.version
@@ -123,6 +134,7 @@ package final class CursorSaver: Sendable {
         )
       }
     } catch {
+      failureCounter.increment()
       let wasFailing = state.withLock { state in
         defer { state.failure = error }
         return state.failure != nil

@@ -1,3 +1,4 @@
+package import CoreMetrics
 import Glibc
 package import Logging
 import Synchronization
@@ -9,14 +10,32 @@ package final class LogWriter: Sendable {
   private let output: any LogOutput
   private let events: EventLog
   private let throttle = Mutex(LogThrottle())
+  private let counters: [Logger.Level: Counter]
 
   /// - Parameters:
   ///   - level: Below it, nothing goes to the output.
   ///   - output: Takes each line once.
   ///   - events: Takes the same lines, and every error besides, whatever the level and however
   ///     often: it must know why a read failed.
-  package init(level: Logger.Level, output: any LogOutput, events: EventLog) {
+  ///   - metrics: Counts the events by level, whether or not they become lines.
+  package init(
+    level: Logger.Level,
+    output: any LogOutput,
+    events: EventLog,
+    metrics: any MetricsFactory = NOOPMetricsHandler.instance
+  ) {
     self.level = level
+    let levels = Logger.Level.allCases.filter { $0 >= min(level, .error) }
+    counters = Dictionary(
+      uniqueKeysWithValues: levels.map { level in
+        let counter = Counter(
+          label: MountMetric.logEvents.name,
+          dimensions: [("level", level.rawValue)],
+          factory: metrics
+        )
+        return (level, counter)
+      }
+    )
     self.output = output
     self.events = events
   }
@@ -25,6 +44,7 @@ package final class LogWriter: Sendable {
     let isWanted = level >= self.level
     let isError = level >= .error
     guard isWanted || isError else { return }
+    counters[level]?.increment()
     var suppressedCount = 0
     var isShown = isWanted
     if isWanted, let event = fields["event"] {

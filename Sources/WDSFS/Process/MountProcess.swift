@@ -1,3 +1,4 @@
+package import Instruments
 package import Logging
 
 /// The process that serves a mount: its log, and the word it owes to whoever started it.
@@ -7,6 +8,9 @@ package struct MountProcess: Sendable {
   /// The last lines of the log, for `/.wdsfs/log`.
   package let events: EventLog
 
+  /// What is counted through swift-metrics.
+  let registry: MetricRegistry
+
   private let status: StatusPipe?
 
   /// Nil where no service manager started us.
@@ -15,11 +19,13 @@ package struct MountProcess: Sendable {
   package init(
     log: Logger,
     events: EventLog,
+    registry: MetricRegistry = MetricRegistry(),
     status: StatusPipe?,
     notice: ServiceNotice? = nil
   ) {
     self.log = log
     self.events = events
+    self.registry = registry
     self.status = status
     self.notice = notice
   }
@@ -39,13 +45,25 @@ package struct MountProcess: Sendable {
     if let status { ProcessSetUp.forBackground(keeping: status.descriptor) }
     let output = try logOutput(settings, isBackground: status != nil)
     let events = EventLog()
-    let writer = LogWriter(level: settings.logLevel, output: output, events: events)
+    let registry = MetricRegistry { MountMetric(rawValue: $0)?.help }
+    let writer = LogWriter(
+      level: settings.logLevel,
+      output: output,
+      events: events,
+      metrics: registry
+    )
     let log = Logger(label: "wdsfs") { _ in LineLogHandler(writer: writer) }
     for warning in settings.warnings {
       log.warning("\(warning.text)", metadata: ["event": "\(warning.event)"])
     }
     let notice = ServiceNotice(environment: ProcessEnvironment.variables)
-    return MountProcess(log: log, events: events, status: status, notice: notice)
+    return MountProcess(
+      log: log,
+      events: events,
+      registry: registry,
+      status: status,
+      notice: notice
+    )
   }
 
   /// Call it once the mount answers: the run that started us ends with success, and the terminal is

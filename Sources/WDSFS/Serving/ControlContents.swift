@@ -11,33 +11,33 @@ struct ControlContents: Sendable {
   let remote: String
   let dataset: Dataset
   let cache: ShardReader
-  let store: any ObjectStore
   let run: TrainingRun
+  let metrics: MountMetrics
   let events: EventLog
-  private let startedAt = ContinuousClock.now
 
   init(
     settings: MountSettings,
     remote: String,
     dataset: Dataset,
     cache: ShardReader,
-    store: any ObjectStore,
     run: TrainingRun,
+    metrics: MountMetrics,
     events: EventLog
   ) {
     self.settings = settings
     self.remote = remote
     self.dataset = dataset
     self.cache = cache
-    self.store = store
     self.run = run
+    self.metrics = metrics
     self.events = events
   }
 
   var files: [ControlFiles.File] {
     [
       ControlFiles.File(name: "config.json") { json(configuration) },
-      ControlFiles.File(name: "stats.json") { json(statistics) },
+      ControlFiles.File(name: "stats.json") { json(MountStatistics(metrics)) },
+      ControlFiles.File(name: "metrics") { metrics.text },
       ControlFiles.File(name: "log") { events.bytes },
       ControlFiles.File(name: "cursor.json", isPrivate: true, takesCursors: true) {
         run.cursor().encoded()
@@ -46,7 +46,7 @@ struct ControlContents: Sendable {
   }
 
   /// The format's version: a field that changes its meaning raises it, a new one does not.
-  private static let version = 1
+  static let version = 1
 
   private struct Configuration: Encodable {
     let version: Int
@@ -105,79 +105,6 @@ struct ControlContents: Sendable {
 
   private var cacheDirectory: String? {
     if case .directory(let path) = settings.cachePlace { path } else { nil }
-  }
-
-  private struct Statistics: Encodable {
-    let version: Int
-    let uptimeSeconds: Double
-    let reads: Reads
-    let cache: Cache
-    let store: Store
-    let indexes: Indexes
-
-    struct Reads: Encodable {
-      let hits: Int
-      let waits: Int
-      let bytes: Int64
-    }
-
-    struct Cache: Encodable {
-      let budgetBytes: Int64
-      let memoryBytes: Int64
-      let diskBytes: Int64
-      let chunksFetched: Int
-      let chunksLoadedFromDisk: Int
-      let evictions: Int
-      let corruptChunks: Int
-    }
-
-    struct Store: Encodable {
-      let requests: Int
-      let inFlight: Int
-      let bytesReceived: Int64
-      let retries: Int
-      let throttled: Int
-      let failures: Int
-    }
-
-    struct Indexes: Encodable {
-      let built: Int
-      let loaded: Int
-      let damagedShards: Int
-    }
-  }
-
-  private var statistics: Statistics {
-    let now = cache.statistics
-    let stored = store.statistics
-    let uptime = startedAt.duration(to: .now) / .milliseconds(1)
-    return Statistics(
-      version: Self.version,
-      uptimeSeconds: (uptime.rounded()) / 1000,
-      reads: Statistics.Reads(hits: now.hits, waits: now.waits, bytes: now.bytesServed),
-      cache: Statistics.Cache(
-        budgetBytes: cache.settings.budgetBytes,
-        memoryBytes: now.memoryBytes,
-        diskBytes: now.diskBytes,
-        chunksFetched: now.chunksFetched,
-        chunksLoadedFromDisk: now.chunksLoadedFromDisk,
-        evictions: now.evictions,
-        corruptChunks: now.corruptChunks
-      ),
-      store: Statistics.Store(
-        requests: stored.requests,
-        inFlight: stored.requestsInFlight,
-        bytesReceived: stored.bytesReceived,
-        retries: stored.retries,
-        throttled: stored.throttled,
-        failures: stored.failures
-      ),
-      indexes: Statistics.Indexes(
-        built: now.indexesBuilt,
-        loaded: now.indexesLoaded,
-        damagedShards: now.damagedShards
-      )
-    )
   }
 
   private func json(_ value: some Encodable) -> [UInt8] {

@@ -41,6 +41,16 @@ enum Mount {
     _ = Unmanaged.passRetained(cache)
     defer { cache.shutDown() }
     let run = try RunWiring.run(settings, opened, dataset, cache, log)
+    let reads = ReadMeters()
+    let metrics = MountMetrics(
+      remote: address.displayName,
+      mountPoint: settings.mountPoint,
+      cache: cache,
+      store: store,
+      run: run,
+      reads: reads,
+      registry: process.registry
+    )
     let tree = MountTree(
       dataset: try mounted(dataset, at: address, settings),
       cache: cache,
@@ -51,8 +61,8 @@ enum Mount {
           remote: address.displayName,
           dataset: dataset,
           cache: cache,
-          store: store,
           run: run,
+          metrics: metrics,
           events: process.events
         ).files
       ),
@@ -62,8 +72,8 @@ enum Mount {
       logger: log
     )
     var saver: CursorSaver?
-    let ending = try serve(tree, source: address.displayName, settings, process) {
-      saver = opened.map { save(run, to: $0.file, after: ledger, log) }
+    let ending = try serve(tree, reads, source: address.displayName, settings, process) {
+      saver = opened.map { save(run, to: $0.file, after: ledger, process) }
     }
     let isSaved = saver?.finish() ?? true
     return (ledger?.finish() ?? true) && isSaved ? ending : .forced
@@ -90,16 +100,17 @@ enum Mount {
     _ run: TrainingRun,
     to file: CursorFile,
     after ledger: Ledger?,
-    _ log: Logger
+    _ process: MountProcess
   ) -> CursorSaver {
     CursorSaver.start(
       file,
-      log: log,
+      log: process.log,
       beforeSave: {
         var pause = timespec(tv_sec: 0, tv_nsec: answerMilliseconds * 1_000_000)
         nanosleep(&pause, nil)
         ledger?.flush()
       },
+      metrics: process.registry,
       source: { saved in
         let version = run.changeCount
         guard version != saved else { return nil }
@@ -169,6 +180,7 @@ enum Mount {
 
   private static func serve(
     _ tree: MountTree,
+    _ reads: ReadMeters,
     source: String,
     _ settings: MountSettings,
     _ process: MountProcess,
@@ -184,6 +196,7 @@ enum Mount {
           owner: Owner(user: settings.uid, group: settings.gid),
           allowsOthers: settings.allowsOthers
         ),
+        meters: reads,
         logger: process.log
       )
     } catch {
