@@ -64,7 +64,7 @@ let package = Package(
     .systemLibrary(name: "CProcess"),
     floor("Instruments", [metrics]),
     floor("Remote", ["Instruments", system]),
-    floor("S3Client", ["Instruments", "Remote", "CCurl", crypto, logging]),
+    floor("S3Client", ["Instruments", "Remote", "CCurl", "CProcess", crypto, logging]),
     floor("TarIndex", ["CXXHash", crypto]),
     floor("Decompression", ["CCompression", "TarIndex"]),
     floor("SampleOrder"),

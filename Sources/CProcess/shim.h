@@ -1,5 +1,7 @@
 // What Swift cannot call itself about this process.
 #pragma once
+#include <fcntl.h>
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/timex.h>
 #include <unistd.h>
@@ -21,4 +23,17 @@ static inline int wdsfs_clock_is_kept(void) {
 static inline char **wdsfs_environment(void) {
   extern char **environ;
   return environ;
+}
+
+// Has a spawned program inherit no descriptor from this number on. A GNU extension, which Swift does
+// not see; since glibc 2.34.
+static inline int wdsfs_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+  extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
+  return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+
+// A pipe whose ends no program that we start inherits. A GNU extension as well.
+static inline int wdsfs_pipe(int ends[2]) {
+  extern int pipe2(int *, int);
+  return pipe2(ends, O_CLOEXEC);
 }

@@ -40,11 +40,29 @@ package struct CalendarTime: Hashable, Sendable {
     self.init(parts: numbers.compactMap { Int64($0) })
   }
 
-  /// Reads `2013-05-24T00:00:00.000Z`.
+  /// Reads `2013-05-24T00:00:00.000Z`, also with `UTC` or an offset such as `+02:00` for the `Z`.
   package init?(iso8601 text: String) {
     let words = text.split(whereSeparator: { !$0.isASCII || !$0.isNumber })
-    guard text.hasSuffix("Z") else { return nil }
-    self.init(parts: words.prefix(6).compactMap { Int64($0) })
+    guard let time = CalendarTime(parts: words.prefix(6).compactMap { Int64($0) }) else {
+      return nil
+    }
+    if text.hasSuffix("Z") || text.hasSuffix("UTC") {
+      self = time
+      return
+    }
+    // The sign of an offset is the last but five of the characters: +hh:mm.
+    let zone = text.utf8.suffix(6)
+    let parts = zone.dropFirst().split(separator: UInt8(ascii: ":"))
+    guard zone.count == 6, parts.count == 2,
+      let hours = Int64(String(decoding: parts[0], as: UTF8.self)),
+      let minutes = Int64(String(decoding: parts[1], as: UTF8.self)),
+      (0...23).contains(hours), (0...59).contains(minutes)
+    else { return nil }
+    switch zone.first {
+    case UInt8(ascii: "+"): self.init(seconds: time.seconds - hours * 3600 - minutes * 60)
+    case UInt8(ascii: "-"): self.init(seconds: time.seconds + hours * 3600 + minutes * 60)
+    default: return nil
+    }
   }
 
   /// Year, month, day, hour, minute, second.

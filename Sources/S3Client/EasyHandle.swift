@@ -2,7 +2,7 @@ import CCurl
 
 /// One libcurl transfer, freed with the value.
 ///
-/// Belongs to the loop's thread.
+/// Belongs to one thread: the loop's, or who sends a request of its own.
 struct EasyHandle: ~Copyable {
   let raw: UnsafeMutableRawPointer
   private var headers: UnsafeMutablePointer<curl_slist>?

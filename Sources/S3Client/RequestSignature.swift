@@ -1,7 +1,7 @@
 import Crypto
 import Synchronization
 
-/// Signs requests for S3: AWS Signature Version 4, in the Authorization header.
+/// Signs requests, for S3 above all: AWS Signature Version 4, in the Authorization header.
 ///
 /// Paths are encoded once, as S3 wants it and other AWS services do not ("Signature Calculations
 /// for the Authorization Header", Amazon S3 API reference).
@@ -12,6 +12,12 @@ package final class RequestSignature: Sendable {
   /// What is signed of a request.
   package struct Input: Sendable {
     package var method = "GET"
+
+    /// As the signature's scope names it.
+    package var service = "s3"
+
+    /// SHA-256 of the body, in hex.
+    package var bodyHash = RequestSignature.emptyBodyHash
     package var host: String
 
     /// Percent-encoded, begins with a slash.
@@ -52,7 +58,7 @@ package final class RequestSignature: Sendable {
     at time: CalendarTime
   ) -> [(name: String, value: String)] {
     let date = time.compact
-    var added = [("x-amz-content-sha256", Self.emptyBodyHash), ("x-amz-date", date)]
+    var added = [("x-amz-content-sha256", input.bodyHash), ("x-amz-date", date)]
     if let token = credentials.sessionToken {
       added.append(("x-amz-security-token", token.revealed))
     }
@@ -60,13 +66,13 @@ package final class RequestSignature: Sendable {
     let names = signed.map(\.name).joined(separator: ";")
     let canonical = [
       input.method, input.path, input.query,
-      signed.map { "\($0.name):\($0.value)\n" }.joined(), names, Self.emptyBodyHash,
+      signed.map { "\($0.name):\($0.value)\n" }.joined(), names, input.bodyHash,
     ].joined(separator: "\n")
     let day = String(date.prefix(8))
-    let scope = "\(day)/\(region)/s3/aws4_request"
+    let scope = "\(day)/\(region)/\(input.service)/aws4_request"
     let toSign = ["AWS4-HMAC-SHA256", date, scope, Self.hex(SHA256.hash(data: canonical.bytes))]
       .joined(separator: "\n")
-    let key = key(of: scope, day: day, region: region, credentials)
+    let key = key(of: scope, [day, region, input.service], credentials)
     let signature = Self.hex(HMAC<SHA256>.authenticationCode(for: toSign.bytes, using: key))
     let authorization =
       "AWS4-HMAC-SHA256 Credential=\(credentials.accessKeyID)/\(scope),"
@@ -76,8 +82,7 @@ package final class RequestSignature: Sendable {
 
   private func key(
     of scope: String,
-    day: String,
-    region: String,
+    _ parts: [String],
     _ credentials: Credentials
   ) -> SymmetricKey {
     let cached = dayKey.withLock { $0 }
@@ -87,7 +92,7 @@ package final class RequestSignature: Sendable {
       return cached.key
     }
     var key = SymmetricKey(data: ("AWS4" + credentials.secretAccessKey.revealed).bytes)
-    for part in [day, region, "s3", "aws4_request"] {
+    for part in parts + ["aws4_request"] {
       key = SymmetricKey(data: HMAC<SHA256>.authenticationCode(for: part.bytes, using: key))
     }
     let made = DayKey(
@@ -100,7 +105,7 @@ package final class RequestSignature: Sendable {
     return key
   }
 
-  private static func hex(_ bytes: some Sequence<UInt8>) -> String {
+  static func hex(_ bytes: some Sequence<UInt8>) -> String {
     let digits = Array("0123456789abcdef".utf8)
     return String(
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] },

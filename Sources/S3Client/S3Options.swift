@@ -59,9 +59,8 @@ struct S3Settings: Sendable {
       options.signsRequests || options.profile != nil
       ? try ProfileSettings(profile: options.profile, environment: environment) : nil
     let endpointURL =
-      options.endpointURL ?? environment.filled("AWS_ENDPOINT_URL_S3")
-      ?? environment.filled("AWS_ENDPOINT_URL") ?? profile?["s3.endpoint_url"]
-      ?? profile?["endpoint_url"]
+      options.endpointURL ?? AWSService.s3.configuredEndpoint(environment, profile)
+      ?? profile?["s3.endpoint_url"]
     if let endpointURL {
       endpoint = try ServerAddress(endpoint: endpointURL)
     } else {
@@ -80,12 +79,11 @@ struct S3Settings: Sendable {
     caBundle = profile?["ca_bundle"]
     headers = try Self.headers(options)
     if options.signsRequests {
-      let environmentFirst: [any CredentialSource] =
-        options.profile == nil ? [EnvironmentSource(environment)] : []
-      credentials = try CredentialProvider(
-        environmentFirst + [ProfileSource(profile: options.profile, environment: environment)],
-        logger: logger
-      )
+      var context = CredentialContext(environment: environment)
+      context.profile = options.profile
+      context.region = options.region
+      context.logger = logger
+      credentials = try CredentialProvider(context.sources, logger: logger)
     } else {
       credentials = CredentialProvider()
     }

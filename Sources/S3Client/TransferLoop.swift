@@ -148,5 +148,5 @@ final class TransferLoop: Sendable {
   }
 
   /// Before any thread of ours uses libcurl.
-  private static let globalSetUp = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+  static let globalSetUp = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
 }

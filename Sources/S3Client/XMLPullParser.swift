@@ -20,13 +20,15 @@ package struct XMLPullParser: ~Copyable {
   }
 
   private let bytes: [UInt8]
+  private let maxTextBytes: Int
   private var place = 0
   private var open: [String] = []
   private var hasRoot = false
   private var pendingEnd: String?
 
-  package init(_ bytes: [UInt8]) {
+  package init(_ bytes: [UInt8], maxTextBytes: Int = maxTextBytes) {
     self.bytes = bytes
+    self.maxTextBytes = maxTextBytes
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { place = 3 }
   }
 
@@ -144,7 +146,7 @@ package struct XMLPullParser: ~Copyable {
         text.append(byte)
         place += 1
       }
-      guard text.count <= Self.maxTextBytes else { throw failure("a text is too long") }
+      guard text.count <= maxTextBytes else { throw failure("a text is too long") }
     }
     let isBlank = text.allSatisfy { [9, 10, 13, 32].contains($0) }
     guard isBlank || !open.isEmpty else { throw failure("text outside of the root element") }

@@ -25,6 +25,15 @@ import Testing
     ]) { _, new in new }
   }
 
+  private func context(
+    _ environment: [String: String],
+    profile: String? = nil
+  ) -> CredentialContext {
+    var context = FakeServices().context(environment)
+    context.profile = profile
+    return context
+  }
+
   @Test("sections, settings, comments and indented blocks are read as the AWS tools read them")
   func syntax() throws {
     let file = try ProfileFile(
@@ -80,20 +89,18 @@ import Testing
       ["AWS_PROFILE": "x"]
     )
     #expect(try ProfileSettings(profile: nil, environment: merged)["region"] == "r")
-    let found = try ProfileSource(profile: nil, environment: merged).credentials()
+    let found = try ProfileSource(context(merged)).credentials()
     #expect(found?.accessKeyID == "cred" && found?.source == "the profile 'x'")
     let unknown = try environment(config: "[profile x]\n")
     let error = #expect(throws: StoreError.self) {
-      try ProfileSource(profile: "y", environment: unknown).credentials()
+      try ProfileSource(context(unknown, profile: "y")).credentials()
     }
     #expect(error?.description.contains("there are: x") ?? false)
-    #expect(try ProfileSource(profile: nil, environment: unknown).credentials() == nil)
-    #expect(throws: StoreError.self) {
-      try ProfileSource(profile: "x", environment: unknown).credentials()
-    }
+    #expect(try ProfileSource(context(unknown)).credentials() == nil)
+    #expect(try ProfileSource(context(unknown, profile: "x")).credentials() == nil)
     let half = try environment(credentials: "[default]\naws_access_key_id=a")
     #expect(throws: StoreError.self) {
-      try ProfileSource(profile: nil, environment: half).credentials()
+      try ProfileSource(context(half)).credentials()
     }
   }
 
@@ -103,12 +110,10 @@ import Testing
     let keys = EnvironmentSource([
       "AWS_ACCESS_KEY_ID": "env", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "",
     ])
-    let profile = ProfileSource(
-      profile: nil,
-      environment: try environment(
-        credentials: "[default]\naws_access_key_id=p\naws_secret_access_key=s"
-      )
+    let variables = try environment(
+      credentials: "[default]\naws_access_key_id=p\naws_secret_access_key=s"
     )
+    let profile = ProfileSource(context(variables))
     let first = try CredentialProvider([keys, profile], logger: quiet).current
     #expect(first?.accessKeyID == "env" && first?.sessionToken == nil)
     let second = try CredentialProvider([EnvironmentSource([:]), profile], logger: quiet).current

@@ -1,6 +1,6 @@
 package import Remote
 
-/// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`.
+/// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_CREDENTIAL_EXPIRATION`.
 package struct EnvironmentSource: CredentialSource {
   package let name = "the environment"
   private let environment: [String: String]
@@ -14,10 +14,12 @@ package struct EnvironmentSource: CredentialSource {
     guard let secret = environment.filled("AWS_SECRET_ACCESS_KEY") else {
       throw .credentials("AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not; set both")
     }
+    let token = environment.filled("AWS_SESSION_TOKEN") ?? environment.filled("AWS_SECURITY_TOKEN")
     return Credentials(
       accessKeyID: identifier,
       secretAccessKey: Secret(secret),
-      sessionToken: environment.filled("AWS_SESSION_TOKEN").map { Secret($0) },
+      sessionToken: token.map { Secret($0) },
+      expiry: environment.filled("AWS_CREDENTIAL_EXPIRATION").flatMap { CalendarTime(iso8601: $0) },
       source: name
     )
   }

@@ -1,4 +1,3 @@
-import Glibc
 package import Remote
 
 /// A config or credentials file of the AWS tools: sections of settings.
@@ -15,8 +14,25 @@ package struct ProfileFile: Hashable, Sendable {
 
   package let path: String
 
+  /// Whether users other than the owner may read the file.
+  package private(set) var isReadableByOthers = false
+
   /// Settings by profile; a setting of an indented block is called `block.name`.
-  package private(set) var profiles: [String: [String: String]] = [:]
+  package var profiles: [String: [String: String]] { sections[.profile] ?? [:] }
+
+  /// Settings by the name in `[sso-session name]`.
+  var ssoSessions: [String: [String: String]] { sections[.ssoSession] ?? [:] }
+
+  /// Settings by the name in `[services name]`; those of S3, for example, begin with `s3.`.
+  var services: [String: [String: String]] { sections[.services] ?? [:] }
+
+  private var sections: [SectionKind: [String: [String: String]]] = [:]
+
+  private enum SectionKind: String {
+    case profile
+    case ssoSession = "sso-session"
+    case services
+  }
 
   /// Reads a file's text.
   ///
@@ -24,7 +40,7 @@ package struct ProfileFile: Hashable, Sendable {
   ///   comment nor empty line.
   package init(text: String, path: String, kind: Kind) throws(StoreError) {
     self.path = path
-    var profile: String?
+    var place: (kind: SectionKind, name: String)?
     var hasSection = false
     var block: String?
     for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
@@ -36,10 +52,12 @@ package struct ProfileFile: Hashable, Sendable {
         guard let section = Self.section(content) else {
           throw Self.malformed(path, number, "a section that does not end with ]")
         }
-        profile = Self.profile(section, kind)
+        place = Self.place(section, kind)
         hasSection = true
         block = nil
-        if let profile, profiles[profile] == nil { profiles[profile] = [:] }
+        if let place, sections[place.kind]?[place.name] == nil {
+          sections[place.kind, default: [:]][place.name] = [:]
+        }
         continue
       }
       guard hasSection else { throw Self.malformed(path, number, "a setting before any section") }
@@ -47,12 +65,14 @@ package struct ProfileFile: Hashable, Sendable {
         throw Self.malformed(path, number, "neither a section nor a setting")
       }
       let name = Self.trimmed(content[..<equals]).lowercased()
-      let value = Self.withoutComment(Self.trimmed(content[content.index(after: equals)...]))
+      let written = Self.trimmed(content[content.index(after: equals)...])
+      // A command line has its own use for these marks.
+      let value = name == "credential_process" ? String(written) : Self.withoutComment(written)
       let isIndented = line.first?.isWhitespace ?? false
       if !isIndented { block = value.isEmpty ? name : nil }
-      guard let profile else { continue }
+      guard let place else { continue }
       let fullName = isIndented ? block.map { "\($0).\(name)" } ?? name : name
-      profiles[profile]?[fullName] = value
+      sections[place.kind]?[place.name]?[fullName] = value
     }
   }
 
@@ -60,26 +80,19 @@ package struct ProfileFile: Hashable, Sendable {
   ///
   /// - Throws: `StoreError.credentials` where it may not be read, or is no such file.
   package static func read(_ path: String, kind: Kind) throws(StoreError) -> ProfileFile? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    if descriptor < 0, errno == ENOENT || errno == ENOTDIR { return nil }
-    guard descriptor >= 0 else { throw unreadable(path, errno) }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var block = [UInt8](repeating: 0, count: 16 * 1024)
-    while true {
-      let count = Glibc.read(descriptor, &block, block.count)
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw unreadable(path, errno) }
-      if count == 0 { break }
-      bytes += block[..<count]
-      guard bytes.count <= maxBytes else {
-        throw .credentials("\(path) is larger than \(maxBytes) bytes; it is no AWS config file")
-      }
+    let file: SmallFile
+    do throws(SmallFile.Failure) {
+      file = try SmallFile(reading: path, maxBytes: maxBytes)
+    } catch {
+      if error == .missing { return nil }
+      throw .credentials("\(path) \(error.text)")
     }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    guard let text = String(validating: file.bytes, as: UTF8.self) else {
       throw .credentials("\(path) is not UTF-8 text; it is no AWS config file")
     }
-    return try ProfileFile(text: text, path: path, kind: kind)
+    var found = try ProfileFile(text: text, path: path, kind: kind)
+    found.isReadableByOthers = file.isReadableByOthers
+    return found
   }
 
   // MARK: - Lines
@@ -91,17 +104,17 @@ package struct ProfileFile: Hashable, Sendable {
     return trimmed(content[content.index(after: content.startIndex)..<end])
   }
 
-  /// The profile that a section describes; nil for one of another kind, such as `sso-session`.
-  private static func profile(_ section: Substring, _ kind: Kind) -> String? {
+  /// What a section describes; nil for one of another kind, such as `preview`.
+  private static func place(_ section: Substring, _ kind: Kind) -> (SectionKind, String)? {
     switch kind {
-    case .credentials: return String(section)
+    case .credentials: return (.profile, String(section))
     case .config:
-      if section == "default" { return "default" }
+      if section == "default" { return (.profile, "default") }
       let words = section.split(maxSplits: 1, whereSeparator: \.isWhitespace)
-      guard words.count == 2, words[0] == "profile" else { return nil }
+      guard words.count == 2, let kind = SectionKind(rawValue: String(words[0])) else { return nil }
       let name = trimmed(words[1])
       let isQuoted = name.count >= 2 && name.hasPrefix("\"") && name.hasSuffix("\"")
-      return String(isQuoted ? name.dropFirst().dropLast() : name)
+      return (kind, String(isQuoted ? name.dropFirst().dropLast() : name))
     }
   }
 
@@ -120,9 +133,5 @@ package struct ProfileFile: Hashable, Sendable {
 
   private static func malformed(_ path: String, _ number: Int, _ what: String) -> StoreError {
     .credentials("\(path), line \(number + 1): \(what); correct the file")
-  }
-
-  private static func unreadable(_ path: String, _ code: Int32) -> StoreError {
-    .credentials("cannot read \(path): \(errorText(code))")
   }
 }
