@@ -1,7 +1,5 @@
 // What Swift cannot call itself about this process.
 #pragma once
-#include <fcntl.h>
-#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/timex.h>
 #include <unistd.h>
@@ -25,15 +23,11 @@ static inline char **wdsfs_environment(void) {
   return environ;
 }
 
-// Has a spawned program inherit no descriptor from this number on. A GNU extension, which Swift does
-// not see; since glibc 2.34.
-static inline int wdsfs_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
-  extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
-  return posix_spawn_file_actions_addclosefrom_np(actions, first);
-}
+// Has a spawned program inherit no descriptor from this number on; the first argument is a
+// posix_spawn_file_actions_t. A GNU extension, which Swift does not see; since glibc 2.34. Its own
+// header stays out: with it C types that Swift knows from Glibc would become this module's.
+int wdsfs_spawn_close_from(void *actions, int first)
+    __asm__("posix_spawn_file_actions_addclosefrom_np");
 
-// A pipe whose ends no program that we start inherits. A GNU extension as well.
-static inline int wdsfs_pipe(int ends[2]) {
-  extern int pipe2(int *, int);
-  return pipe2(ends, O_CLOEXEC);
-}
+// A pipe, with O_CLOEXEC as its flags so that no program we start inherits its ends. A GNU extension.
+int wdsfs_pipe(int ends[2], int flags) __asm__("pipe2");

@@ -13,8 +13,13 @@ struct HTTPRequest: Sendable {
   var url: String
   var headers: [(name: String, value: String)] = []
 
-  /// Who signed it; nil where nobody did.
-  var signer: Credentials?
+  /// Who signed it, and when; nil where nobody did.
+  var signing: Signing?
+
+  struct Signing: Sendable {
+    let signer: Credentials
+    let time: CalendarTime
+  }
 }
 
 /// What is asked for, without host, signature and encoding.

@@ -31,8 +31,8 @@ struct FailedReply {
   /// At most 64 KiB of it.
   let body: [UInt8]
 
-  /// Who signed the request.
-  var signer: Credentials?
+  /// Who signed the request, and when.
+  var signing: HTTPRequest.Signing?
 }
 
 /// What a reply without data means.
@@ -64,7 +64,7 @@ struct RequestRoute {
   private var lessons = 0
   private var hasWaited = false
   private var lastURL = ""
-  private var lastSigner: Credentials?
+  private var lastSigning: HTTPRequest.Signing?
 
   init(_ origin: any Origin) {
     self.origin = origin
@@ -73,7 +73,7 @@ struct RequestRoute {
   mutating func request(for target: RequestTarget) throws(StoreError) -> HTTPRequest {
     let request = try origin.request(for: target, at: redirect)
     lastURL = request.url
-    lastSigner = request.signer
+    lastSigning = request.signing
     return request
   }
 
@@ -93,7 +93,7 @@ struct RequestRoute {
       return follow(location, target)
     }
     var reply = reply
-    reply.signer = lastSigner
+    reply.signing = lastSigning
     switch origin.verdict(on: reply, to: target) {
     case .failed(let cause, let detail):
       reset()

@@ -42,6 +42,8 @@ struct S3Settings: Sendable {
   let region: String
   let usesPathStyle: Bool
   let credentials: CredentialProvider
+  let clock = ServerClock()
+  let logger: Logger
 
   /// Signed with every request, by lower-case names.
   let headers: [(name: String, value: String)]
@@ -78,12 +80,16 @@ struct S3Settings: Sendable {
     usesPathStyle = Self.usesPathStyle(bucket, endpoint, options, profile)
     caBundle = profile?["ca_bundle"]
     headers = try Self.headers(options)
+    self.logger = logger
     if options.signsRequests {
       var context = CredentialContext(environment: environment)
       context.profile = options.profile
       context.region = options.region
       context.logger = logger
-      credentials = try CredentialProvider(context.sources, logger: logger)
+      context.clock = clock
+      context.trust = options.transfers.trust
+      if context.trust == .system, let caBundle { context.trust = .bundle(path: caBundle) }
+      credentials = try CredentialProvider(context.sources, clock: clock, logger: logger)
     } else {
       credentials = CredentialProvider()
     }

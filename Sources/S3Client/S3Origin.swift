@@ -58,21 +58,23 @@ final class S3Origin: Origin {
     }
     var headers = signed + [("host", server.authority)]
     if let eTag = target.eTag { headers.append(("if-match", eTag)) }
-    let signer = settings.credentials.current
-    if let signer {
+    let signing = settings.credentials.current.map {
+      HTTPRequest.Signing(signer: $0, time: settings.clock.now)
+    }
+    if let signing {
       var input = RequestSignature.Input(host: server.authority, path: path)
       input.method = target.method == .head ? "HEAD" : "GET"
       input.query = redirect == nil ? query : Self.canonical(query)
       input.headers = signed
       headers += signature.headers(
         for: input,
-        credentials: signer,
+        credentials: signing.signer,
         region: region.withLock { $0.name },
-        at: .now
+        at: signing.time
       )
     }
     let url = server.origin + path + (query.isEmpty ? "" : "?" + query)
-    return HTTPRequest(method: target.method, url: url, headers: headers, signer: signer)
+    return HTTPRequest(method: target.method, url: url, headers: headers, signing: signing)
   }
 
   private static func encoded(_ query: [(name: String, value: String)]) -> String {
@@ -128,7 +130,9 @@ final class S3Origin: Origin {
       return renewal(.expired, reply, .credentials(credentialsText(code, error.message)))
     case "InvalidAccessKeyId", "SignatureDoesNotMatch":
       return renewal(.denied, reply, .credentials(credentialsText(code, error.message)))
-    case "AuthorizationHeaderMalformed", "RequestTimeTooSkewed":
+    case "RequestTimeTooSkewed":
+      return signedAnew(reply, .credentials(credentialsText(code, error.message)))
+    case "AuthorizationHeaderMalformed":
       return .hopeless(.credentials(credentialsText(code, error.message)))
     default: break
     }
@@ -142,13 +146,25 @@ final class S3Origin: Origin {
       ? renewal(.denied, reply, refused) : .hopeless(refused)
   }
 
+  /// Has the request signed by the server's time (FAULTS.md, S23).
+  private func signedAnew(_ reply: FailedReply, _ error: StoreError) -> ReplyVerdict {
+    guard let signing = reply.signing,
+      settings.clock.learn(
+        date: reply.head["date"],
+        signedAt: signing.time,
+        logger: settings.logger
+      )
+    else { return .hopeless(error) }
+    return .again
+  }
+
   /// Has the source of the credentials asked once (FAULTS.md, S21 and S22).
   private func renewal(
     _ reason: RefreshPlan.Refusal,
     _ reply: FailedReply,
     _ error: StoreError
   ) -> ReplyVerdict {
-    guard let signer = reply.signer else { return .hopeless(error) }
+    guard let signer = reply.signing?.signer else { return .hopeless(error) }
     let lesson: Lesson = { [settings] learnt in
       settings.credentials.renew(after: signer, reason) { renewal in
         switch (renewal, reason) {

@@ -25,7 +25,7 @@ import Testing
     let lines = KeptLines()
     let provider = try CredentialProvider(
       [source],
-      clock: { CalendarTime(seconds: now.withLock { $0 }) },
+      clock: ServerClock { CalendarTime(seconds: now.withLock { $0 }) },
       logger: lines.logger
     )
     #expect(provider.current?.accessKeyID == "old" && source.count == 1)
@@ -51,7 +51,7 @@ import Testing
     let now = Mutex(Int64(0))
     let provider = try CredentialProvider(
       [source],
-      clock: { CalendarTime(seconds: now.withLock { $0 }) },
+      clock: ServerClock { CalendarTime(seconds: now.withLock { $0 }) },
       logger: lines.logger
     )
     now.withLock { $0 = 90 }
@@ -181,6 +181,103 @@ import Testing
     }
     #expect(lines.all.count { $0.contains("cred.refresh") } == 1)
     #expect(server.requests.count <= 200, "each is refused once at most")
+  }
+
+  @Test("what waits for new credentials is answered when it is cancelled or the store closes")
+  func cancelled() throws {
+    let files = try TemporaryDirectory()
+    // At first it prints keys at once, later it hangs.
+    let script = "test -e \(files.path)/slow && sleep 3; echo \"$0\""
+    let keys = #"{"Version":1,"AccessKeyId":"old","SecretAccessKey":"canary-secret"}"#
+    let config = "[default]\ncredential_process = sh -c '\(script)' '\(keys)'\n"
+    try files.write(config.utf8, to: "config")
+    let server = try ScriptedServer(Self.onlyNew("400 Bad Request", "ExpiredToken"))
+    var options = S3Options(environment: [
+      "AWS_ENDPOINT_URL": server.url, "AWS_CONFIG_FILE": files.path + "/config",
+      "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "PATH": "/usr/bin:/bin",
+    ])
+    options.listTimeout = .milliseconds(500)
+    let store = try S3ObjectStore(bucket: "b", prefix: [], options: options, logger: quiet)
+    try files.write([], to: "slow")
+    let receivers = [CollectingReceiver(), CollectingReceiver()]
+    let tickets = receivers.map {
+      store.fetch(
+        RangeRequest(object: FaultTests.info, range: 0..<10, priority: .reader),
+        into: $0
+      )
+    }
+    while server.requests.count < 2 { yieldBriefly() }
+    let start = ContinuousClock.now
+    // A listing has its own end, whatever it waits for.
+    #expect(throws: StoreError.self) { try store.objects() }
+    tickets[0].cancel()
+    #expect(throws: StoreError.cancelled) { try receivers[0].wait() }
+    store.shutDown()
+    #expect(throws: StoreError.cancelled) { try receivers[1].wait() }
+    #expect(ContinuousClock.now - start < .seconds(3), "somebody waited for the program")
+  }
+
+  @Test("a clock that is off is corrected by the server's, once for all requests (S23)")
+  func clock() throws {
+    let anHourOn = CalendarTime(seconds: CalendarTime.now.seconds + 3600)
+    let server = try ScriptedServer { _, request in
+      // The hour in x-amz-date, and the day for the change at midnight.
+      let signed = request.headers["x-amz-date"]?.prefix(11) ?? ""
+      return signed >= anHourOn.compact.prefix(11)
+        ? [.part(of: FaultTests.object, request)]
+        : [
+          .reply(
+            "403 Forbidden",
+            ["Date: \(anHourOn.httpDate)"],
+            body: "<Error><Code>RequestTimeTooSkewed</Code></Error>".utf8
+          )
+        ]
+    }
+    let files = try TemporaryDirectory()
+    let lines = KeptLines()
+    let store = try store(server, files, key: "k", logger: lines.logger)
+    defer { store.shutDown() }
+    for _ in 0..<3 {
+      #expect(try store.bytes(0..<10, of: FaultTests.info) == Array(FaultTests.object[..<10]))
+    }
+    #expect(server.requests.count == 4)
+    #expect(lines.all.count { $0.contains("s3.clock_offset") } == 1)
+    #expect(store.statistics.retries == 0 || store.statistics.retries == 1)
+  }
+
+  @Test(
+    "a clock that the server still does not like, or says nothing of, is refused (S23)",
+    arguments: [true, false]
+  )
+  func clockInVain(saysDate: Bool) throws {
+    let wrong = CalendarTime(seconds: 1_000_000_000)
+    let server = try ScriptedServer { _, _ in
+      [
+        .reply(
+          "403 Forbidden",
+          saysDate ? ["Date: \(wrong.httpDate)"] : [],
+          body: "<Error><Code>RequestTimeTooSkewed</Code></Error>".utf8
+        )
+      ]
+    }
+    let files = try TemporaryDirectory()
+    let store = try store(server, files, key: "k")
+    defer { store.shutDown() }
+    let error = #expect(throws: StoreError.self) { try store.bytes(0..<10, of: FaultTests.info) }
+    #expect(error?.description.contains("set this machine's clock") ?? false)
+    #expect(server.requests.count == (saysDate ? 2 : 1))
+  }
+}
+
+extension CalendarTime {
+  /// As the Date header has it; the day of the week is read by nobody.
+  fileprivate var httpDate: String {
+    let months = [
+      "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+    let words = iso8601.split { !$0.isNumber }
+    let month = months[(Int(words[1]) ?? 1) - 1]
+    return "Mon, \(words[2]) \(month) \(words[0]) \(words[3]):\(words[4]):\(words[5]) GMT"
   }
 }
 

@@ -36,7 +36,7 @@ final class FakeServices: Sendable {
     ]
     var context = CredentialContext(environment: usual.merging(environment) { _, new in new })
     context.transport = transport
-    context.clock = { CalendarTime(seconds: now) }
+    context.clock = ServerClock { CalendarTime(seconds: now) }
     return context
   }
 }

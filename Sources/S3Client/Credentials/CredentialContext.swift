@@ -13,7 +13,10 @@ package struct CredentialContext: Sendable {
   /// Stands in for the process's own environment.
   package var environment: [String: String]
   package var transport: CredentialTransport = CredentialRequest.send
-  package var clock: @Sendable () -> CalendarTime = { .now }
+  package var clock = ServerClock()
+
+  /// Whom TLS connections believe; `--no-verify-ssl` is for the store, never for these.
+  package var trust = ServerTrust.system
   package var logger = Logger(label: "wdsfs") { _ in SwiftLogNoOpLogHandler() }
 
   package init(environment: [String: String]) {
@@ -48,7 +51,8 @@ package struct CredentialContext: Sendable {
       number += 1
       var request = request
       request.timeout = min(request.timeout, max(.milliseconds(1), deadline - .now))
-      request.caBundle = environment.filled("AWS_CA_BUNDLE")
+      request.trust = trust == .anybody ? .system : trust
+      if request.mayUseProxy { request.proxies = ProxySettings(environment: environment) }
       let pause = Self.pause * number
       let isLast = number >= attempts || .now + pause >= deadline
       do throws(CredentialRequestFailure) {

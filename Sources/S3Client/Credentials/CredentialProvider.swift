@@ -43,7 +43,7 @@ package final class CredentialProvider: Sendable {
 
   /// Nil inside: nothing is signed.
   private let state: Mutex<State?>
-  private let clock: @Sendable () -> CalendarTime
+  private let clock: ServerClock
   private let logger: Logger
 
   /// Asks the sources in turn; may block.
@@ -55,14 +55,14 @@ package final class CredentialProvider: Sendable {
   /// - Throws: `StoreError.credentials` where a configured source fails, or none is configured.
   package init(
     _ sources: [any CredentialSource],
-    clock: @escaping @Sendable () -> CalendarTime = { .now },
+    clock: ServerClock = ServerClock(),
     logger: Logger
   ) throws(StoreError) {
     let (source, credentials) = try Self.first(of: sources)
     self.source = source
     self.clock = clock
     self.logger = logger
-    state = Mutex(State(plan: RefreshPlan(credentials, at: clock())))
+    state = Mutex(State(plan: RefreshPlan(credentials, at: clock.now)))
     logger.debug(
       "requests are signed with the credentials of \(credentials.source)\(credentials.untilText)",
       metadata: Self.metadata("cred.source", credentials)
@@ -73,7 +73,7 @@ package final class CredentialProvider: Sendable {
   package init() {
     source = nil
     state = Mutex(nil)
-    clock = { .now }
+    clock = ServerClock()
     logger = Logger(label: "wdsfs") { _ in SwiftLogNoOpLogHandler() }
   }
 
@@ -81,7 +81,7 @@ package final class CredentialProvider: Sendable {
   ///
   /// Has the source asked where the end is near.
   package var current: Credentials? {
-    let now = clock()
+    let now = clock.now
     let (credentials, begins) = state.withLock { state in
       (state?.plan.credentials, state?.plan.beginsNearEnd(at: now, .now) ?? false)
     }
@@ -130,7 +130,7 @@ package final class CredentialProvider: Sendable {
   }
 
   private func settle(_ found: Credentials?, _ failure: StoreError?) {
-    let now = clock()
+    let now = clock.now
     let settled = state.withLock { state in state?.settle(found, failure, at: now) }
     guard let settled else { return }
     log(settled.renewal, settled.credentials, now)

@@ -21,8 +21,9 @@ package struct CredentialRequest: Sendable {
   /// (FAULTS.md, X7).
   package var mayUseProxy = false
 
-  /// A file of certificate authorities in place of the system's.
-  package var caBundle: String?
+  /// Nil: none.
+  package var proxies: ProxySettings?
+  package var trust = ServerTrust.system
 }
 
 /// The reply to such a request.
@@ -96,14 +97,16 @@ extension CredentialRequest {
     handle.set(CURLOPT_PROTOCOLS_STR, "http,https")
     handle.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
     handle.set(CURLOPT_HTTP09_ALLOWED, 0)
-    handle.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+    handle.set(trust)
     handle.set(CURLOPT_NOSIGNAL, 1)
     handle.set(CURLOPT_FOLLOWLOCATION, 0)
     handle.set(CURLOPT_PATH_AS_IS, 1)
-    handle.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
     handle.set(CURLOPT_TIMEOUT_MS, timeout.wholeMilliseconds)
-    if !mayUseProxy { handle.set(CURLOPT_PROXY, "") }
-    if let caBundle { handle.set(CURLOPT_CAINFO, caBundle) }
+    if let proxies {
+      proxies.apply(to: handle, url: url.text)
+    } else {
+      handle.set(CURLOPT_PROXY, "")
+    }
     if method != .get {
       handle.set(CURLOPT_CUSTOMREQUEST, method.rawValue)
       handle.set(CURLOPT_POSTFIELDSIZE, body.count)

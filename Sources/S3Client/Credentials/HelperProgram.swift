@@ -30,7 +30,7 @@ struct HelperProgram {
   /// - Returns: What it printed.
   func output() throws(Failure) -> [UInt8] {
     var ends: [Int32] = [-1, -1]
-    guard wdsfs_pipe(&ends) == 0 else { throw .notStarted(errorText(errno)) }
+    guard wdsfs_pipe(&ends, O_CLOEXEC) == 0 else { throw .notStarted(errorText(errno)) }
     let readEnd = ends[0]
     defer { close(readEnd) }
     let child: pid_t

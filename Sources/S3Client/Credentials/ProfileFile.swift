@@ -61,14 +61,16 @@ package struct ProfileFile: Hashable, Sendable {
         continue
       }
       guard hasSection else { throw Self.malformed(path, number, "a setting before any section") }
-      guard let equals = content.firstIndex(of: "="), equals > content.startIndex else {
+      let isIndented = line.first?.isWhitespace ?? false
+      // Python's configparser, which the AWS CLI reads these files with, takes either mark.
+      let mark = content.firstIndex { $0 == "=" || $0 == ":" && !isIndented }
+      guard let mark, mark > content.startIndex else {
         throw Self.malformed(path, number, "neither a section nor a setting")
       }
-      let name = Self.trimmed(content[..<equals]).lowercased()
-      let written = Self.trimmed(content[content.index(after: equals)...])
+      let name = Self.trimmed(content[..<mark]).lowercased()
+      let written = Self.trimmed(content[content.index(after: mark)...])
       // A command line has its own use for these marks.
       let value = name == "credential_process" ? String(written) : Self.withoutComment(written)
-      let isIndented = line.first?.isWhitespace ?? false
       if !isIndented { block = value.isEmpty ? name : nil }
       guard let place else { continue }
       let fullName = isIndented ? block.map { "\($0).\(name)" } ?? name : name

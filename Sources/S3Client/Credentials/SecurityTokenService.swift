@@ -57,7 +57,7 @@ struct SecurityTokenService {
     let fields: [(name: String, value: String?)] =
       [
         ("Action", action), ("Version", "2011-06-15"), ("RoleArn", role.arn),
-        ("RoleSessionName", role.sessionName ?? "wdsfs-\(context.clock().seconds)"),
+        ("RoleSessionName", role.sessionName ?? "wdsfs-\(context.clock.now.seconds)"),
         ("DurationSeconds", role.durationSeconds.map { "\($0)" }),
       ] + more
     let body = fields.compactMap { field in
@@ -68,8 +68,7 @@ struct SecurityTokenService {
     .joined(separator: "&")
     let reply: CredentialReply
     do throws(CredentialRequestFailure) {
-      let request = try request(Array(body.utf8), signer)
-      reply = try context.send(request, attempts: Self.attempts, within: Self.timeout)
+      reply = try send(Array(body.utf8), signer)
     } catch {
       throw failure(role, error.text)
     }
@@ -92,9 +91,31 @@ struct SecurityTokenService {
     )
   }
 
-  private func request(
+  /// Sends it, once more by the server's clock where that is quite another than ours.
+  private func send(
     _ body: [UInt8],
     _ signer: Credentials?
+  ) throws(CredentialRequestFailure) -> CredentialReply {
+    let signedAt = context.clock.now
+    let reply = try context.send(
+      try request(body, signer, at: signedAt),
+      attempts: Self.attempts,
+      within: Self.timeout
+    )
+    guard signer != nil, reply.status == 400 || reply.status == 403,
+      context.clock.learn(date: reply.head?["date"], signedAt: signedAt, logger: context.logger)
+    else { return reply }
+    return try context.send(
+      try request(body, signer, at: context.clock.now),
+      attempts: 1,
+      within: Self.timeout
+    )
+  }
+
+  private func request(
+    _ body: [UInt8],
+    _ signer: Credentials?,
+    at time: CalendarTime
   ) throws(CredentialRequestFailure) -> CredentialRequest {
     let path = server.basePath + "/"
     guard let url = WebURL(server.origin + path) else { throw .notReached("no such address") }
@@ -110,7 +131,7 @@ struct SecurityTokenService {
         for: input,
         credentials: signer,
         region: region,
-        at: context.clock()
+        at: time
       )
     }
     return CredentialRequest(

@@ -63,7 +63,7 @@ struct SingleSignOn {
       environment: context.environment
     )
     guard var token = cache.read() else { throw logIn("there is no token of it") }
-    let now = context.clock().seconds
+    let now = context.clock.now.seconds
     if session != nil, token.expiry.seconds - now < SSOToken.renewalSeconds,
       let newer = try renewed(token)
     {
@@ -131,7 +131,7 @@ struct SingleSignOn {
 
   /// CreateToken by the refresh token; nil where the token cannot be renewed.
   private func renewed(_ token: SSOToken) throws(StoreError) -> SSOToken? {
-    let now = context.clock().seconds
+    let now = context.clock.now.seconds
     guard let refreshToken = token.refreshToken, let registration = token.registration,
       registration.expiry.seconds > now
     else { return nil }
