@@ -133,6 +133,9 @@ package final class S3ObjectStore: ObjectStore {
     )
   }
 
+  /// Whose credentials sign the requests and until when, for messages; nil where none do.
+  package var credentialsText: String? { origin.credentialsText }
+
   package var statistics: StoreStatistics { loop.statistics }
   package var requestTimes: RequestTimes { loop.requestTimes }
 

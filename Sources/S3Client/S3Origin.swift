@@ -21,6 +21,10 @@ final class S3Origin: Origin {
 
   var endpointName: String { server.origin }
 
+  var credentialsText: String? {
+    settings.credentials.current.map { "those of \($0.source)\($0.untilText)" }
+  }
+
   /// Names the store in caches, whatever the region's host.
   var identity: String {
     let place = settings.endpoint.map { $0.origin + $0.basePath } ?? "amazonaws.com"

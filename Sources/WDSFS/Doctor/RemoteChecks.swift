@@ -1,5 +1,6 @@
 import Logging
 import Remote
+import S3Client
 import Synchronization
 
 /// Looks whether a remote can be listed and read, as a mount would.
@@ -19,7 +20,8 @@ struct RemoteChecks {
     let bytes = dataset.shards.lazy.map(\.sizeBytes).sum
     var findings: [Finding] = []
     if case .s3 = listed.address {
-      findings.append(.good("credentials", settings.isUnsigned ? "none, as asked" : "accepted"))
+      let whose = (listed.store as? S3ObjectStore)?.credentialsText
+      findings.append(.good("credentials", whose.map { "accepted: \($0)" } ?? "none, as asked"))
     }
     let names = dataset.splits.prefix(5).map(\.name.description).joined(separator: ", ")
     findings.append(
@@ -39,8 +41,10 @@ struct RemoteChecks {
     let log = Logger(label: "wdsfs") { _ in SwiftLogNoOpLogHandler() }
     do throws(Failure) {
       let address = RemoteAddress.s3(bucket: "doctor", prefix: [])
-      try StoreWiring.store(at: address, settings, log).shutDown()
-      return .good("credentials", "found; name a remote to see whether it accepts them")
+      let store = try StoreWiring.store(at: address, settings, log)
+      defer { store.shutDown() }
+      let whose = (store as? S3ObjectStore)?.credentialsText ?? "none, as asked"
+      return .good("credentials", "\(whose); name a remote to see whether it accepts them")
     } catch {
       guard error.code == .credentials else { return .bad("credentials", error) }
       return .note(
