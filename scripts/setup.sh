@@ -92,6 +92,21 @@ need_venv() {
   cp "$wanted" "$stamp"
 }
 
+# need_torch: torch for the CPU, and what its tests want, in the same environment.
+need_torch() {
+  local wanted=$root/scripts/requirements-torch.txt stamp=$venv/requirements-torch.installed
+  [ -x "$python" ] && cmp -s "$wanted" "$stamp" && return
+  local version install=("$python" -m pip install --disable-pip-version-check)
+  version=$(sed -n 's/^# torch //p' "$wanted")
+  # The plain wheel is a CUDA build of gigabytes: only where the others are not to be had.
+  note "installing torch $version for the CPU ..."
+  "${install[@]}" "torch==$version+cpu" >/dev/null 2>&1 </dev/null ||
+    "${install[@]}" --index-url https://download.pytorch.org/whl/cpu "torch==$version" >/dev/null 2>&1 </dev/null ||
+    quietly "installing torch $version" "${install[@]}" "torch==$version"
+  quietly "installing what its tests want" "${install[@]}" -r "$wanted"
+  cp "$wanted" "$stamp"
+}
+
 need_swift() {
   command -v swift >/dev/null || die "no swift in PATH; get 6.2 or later from" \
     "https://www.swift.org/install/linux and put its usr/bin in PATH"

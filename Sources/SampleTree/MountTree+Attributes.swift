@@ -8,6 +8,7 @@ extension MountTree {
   private enum Name {
     static let key = "user.wds.key"
     static let shard = "user.wds.shard"
+    static let number = "user.wds.number"
     static let offset = "user.wds.offset"
     static let eTag = "user.wds.etag"
     static let samples = "user.wds.samples"
@@ -16,7 +17,7 @@ extension MountTree {
 
   package func extendedAttributeNames(of inode: UInt64) throws(Obstacle) -> [String] {
     switch try node(inode) {
-    case .sample, .field: [Name.key, Name.shard, Name.offset, Name.eTag]
+    case .sample, .field: [Name.key, Name.shard, Name.number, Name.offset, Name.eTag]
     case .pass(let number): try names(of: presentPass(try pass(number)))
     default: []
     }
@@ -70,6 +71,7 @@ extension MountTree {
     switch name {
     case Name.key: return sample.index.withKey(ofSample: sample.number) { Array($0) }
     case Name.shard: return object.key.bytes
+    case Name.number: return Array(String(sample.number).utf8)
     case Name.offset: return Array(String(offset).utf8)
     case Name.eTag: return Array(object.eTag.utf8)
     default: throw .failure(.noSuchAttribute)

@@ -117,6 +117,7 @@ import Testing
     let sample = "train/0/00000001"
     #expect(try test.attribute("user.wds.key", of: sample) == "b")
     #expect(try test.attribute("user.wds.shard", of: sample) == "train/a.tar")
+    #expect(try test.attribute("user.wds.number", of: sample) == "1")
     #expect(try test.attribute("user.wds.offset", of: sample) == "2048")
     #expect(try test.attribute("user.wds.offset", of: sample + "/cls") == "2560")
     let eTag = try test.attribute("user.wds.etag", of: sample)
@@ -126,7 +127,7 @@ import Testing
     let names = try test.answer { [inode = try test.find(sample).inode] () throws(Obstacle) in
       try test.tree.extendedAttributeNames(of: inode)
     }
-    #expect(names == ["user.wds.key", "user.wds.shard", "user.wds.offset", "user.wds.etag"])
+    #expect(names == ["key", "shard", "number", "offset", "etag"].map { "user.wds.\($0)" })
     for (name, path) in [
       ("user.wds.nothing", sample), ("user.wds.samples", sample), ("user.wds.key", "train"),
       ("security.selinux", sample), ("user.wds.key", "train/0"),
