@@ -371,20 +371,24 @@ class StreamDataset(StreamingWebDataset):
         return self._stream(worker is None)
 
     def _stream(self, commits: bool) -> Iterator[Any]:
+        skipped = self._take_up(0, 1)
         start = self.enter()
         if start is None:
             return
         folder, epoch, end = self.folder, self.epoch, start
+        self._began, self._yielded = folder.cursor(), 0
         for position, raw in zip(folder.positions(), self.sample_stream(start)):
             if position < start:
                 continue
             if self.fields is not None:
                 raw = {field: raw[field] for field in self.fields if field in raw}
-            info = folder.info(position) if self.with_info else None
-            sample = self._processed(raw, f"sample {position} of {folder.path}", info, position)
+            self._yielded += 1
+            if self._yielded > skipped:
+                info = folder.info(position) if self.with_info else None
+                sample = self._processed(raw, f"sample {position} of {folder.path}", info, position)
+                if sample is not None:
+                    yield sample
             end = position + 1
-            if sample is not None:
-                yield sample
             if commits:
                 folder.commit(end, epoch)
         if commits:

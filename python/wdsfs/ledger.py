@@ -65,16 +65,12 @@ class Ledger:
 def _escaped(text: str) -> str:
     """Control bytes, the backslash, and what is not UTF-8 as \\xHH."""
     raw = text.encode("utf-8", "surrogateescape")
-    try:
-        raw.decode("utf-8")
-        is_text = True
-    except UnicodeDecodeError:
-        is_text = False
-    if is_text and text.isprintable() and "\\" not in text:
-        return text
+    # Of what is no text all bytes beyond ASCII are told one by one.
+    is_text = not any("\udc80" <= letter <= "\udcff" for letter in text)
+    letters = text if is_text else raw.decode("latin-1")
     return "".join(
-        f"\\x{byte:02x}" if byte < 0x20 or byte in (0x5C, 0x7F) or (byte >= 0x80 and not is_text) else chr(byte)
-        for byte in raw
-    ) if not is_text else "".join(
-        f"\\x{ord(letter):02x}" if ord(letter) < 0x20 or letter in "\\\x7f" else letter for letter in text
+        f"\\x{ord(letter):02x}"
+        if letter < " " or letter in "\\\x7f" or (not is_text and letter >= "\x80")
+        else letter
+        for letter in letters
     )

@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 from .errors import BinaryNotFound, MountFailed, SplitError
 from .rank import RankFolder, config
 
-_MOUNT_SECONDS = 300
 _UNMOUNT_SECONDS = 60
 _PREFIX = "wdsfs-"
 
@@ -151,14 +150,16 @@ class Mount:
         folder = tempfile.mkdtemp(prefix=_PREFIX)
         self._folder, self.point = folder, os.path.join(folder, "mnt")
         os.mkdir(self.point)
-        lock = os.open(os.path.join(folder, "lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        # Under its name only once it is held: a lock that nobody holds is taken for abandoned.
+        lock = os.open(os.path.join(folder, "lock.new"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
+        os.rename(os.path.join(folder, "lock.new"), os.path.join(folder, "lock"))
         self._end = weakref.finalize(self, _end, os.getpid(), self.binary, folder, lock, None)
         words = [self.binary, "mount", self.remote, self.point, "--world-size", str(self.world_size)]
         if self.world_size > 1:
             words += ["--rank", str(self.rank_number)]
         try:
-            _run(words + _words(options), folder, _MOUNT_SECONDS)
+            _run(words + _words(options), folder)
             watcher = _watch(self.binary, folder)
         except BaseException:
             self.close()
@@ -192,7 +193,7 @@ class Mount:
                 options["cursor"] = [own, *paths]
             else:
                 own = own if isinstance(own, (str, os.PathLike)) else list(own)[0]  # type: ignore
-                _run([self.binary, "cursor", "merge", *paths, "-o", os.fspath(own)], kept, _MOUNT_SECONDS)
+                _run([self.binary, "cursor", "merge", *paths, "-o", os.fspath(own)], kept)
                 options["cursor"] = own
             self._mount(options)
             self._read_config()
@@ -228,11 +229,12 @@ def _words(options: Mapping[str, Option]) -> List[str]:
     return words
 
 
-def _run(words: Sequence[str], folder: str, seconds: float) -> None:
-    # A file, not a pipe: the daemon may keep it open.
+def _run(words: Sequence[str], folder: str) -> None:
+    # For as long as it takes: a mount may count a whole bucket first. To a file, not a pipe, which the
+    # daemon may keep open.
     with open(os.path.join(folder, "stderr"), "w+b") as errors:
         done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, timeout=seconds, check=False
+            words, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, check=False
         )
         errors.seek(0)
         text = errors.read().decode(errors="replace").strip()

@@ -144,7 +144,7 @@ class RankFolder:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise gone(error, self.point) from error
-            raise StateError(difference(cursor, self.cursor())) from None
+            raise difference(cursor, self.cursor()) from None
 
 
 def _contents(path: str) -> bytes:
@@ -178,37 +178,42 @@ def gone(error: OSError, point: str) -> Exception:
     return error
 
 
-def difference(state: str, present: str) -> str:
+class OtherLegsError(StateError):
+    """A cursor of this dataset and order that went on at other world sizes; a new mount can begin with it."""
+
+
+def difference(state: str, present: str) -> StateError:
     """In what a cursor differs from that of a mount."""
     try:
         wanted, here = json.loads(state), json.loads(present)
         for split, said in wanted["splits"].items():
             found = here["splits"].get(split)
             if found is None:
-                return (
+                return StateError(
                     f"the state is of another dataset: it has a split {split!r}, here there are "
                     f"{', '.join(here['splits'])}; name the remote that it was made with"
                 )
             if found["fingerprint"] != said["fingerprint"]:
-                return (
+                return StateError(
                     f"the state is of another dataset: its split {split!r} has {said['fingerprint']}, here "
                     f"{found['fingerprint']}; name the remote that it was made with"
                 )
-            sizes = said["legs"][-1]["worldSize"], found["legs"][-1]["worldSize"]
-            if sizes[0] != sizes[1]:
-                return (
-                    f"the state is of world size {sizes[0]}, and the mount of {sizes[1]}: mount anew with "
-                    "--cursor, which takes a state to any world size"
-                )
-        for name in ("seed", "shuffle", "shuffleWindow", "equalize", "lanes"):
+        for name in ("seed", "shuffle", "shuffleWindow", "equalize"):
             if wanted[name] != here[name]:
-                return (
+                return StateError(
                     f"the state is of another order: {name} is {wanted[name]} there and {here[name]} "
                     "here; say the same as when it was made"
                 )
-        return "the state is of another run, whose world sizes before were others"
-    except (KeyError, TypeError, ValueError, IndexError):
-        return "this is no state of wdsfs: it holds no cursor"
+        sizes = [
+            [leg["worldSize"] for split in document["splits"].values() for leg in split["legs"]]
+            for document in (wanted, here)
+        ]
+        return OtherLegsError(
+            f"the state was made at world sizes {sizes[0]}, and the mount is of {sizes[1]}: mount anew with "
+            "--cursor, which takes a state to any world size"
+        )
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        return StateError("this is no state of wdsfs: it holds no cursor")
 
 
 def config(point: Union[str, pathlib.Path]) -> dict:

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Mapping
 from . import world
 from .errors import StateError
 from .mount import Mount
-from .rank import RankFolder
+from .rank import OtherLegsError, RankFolder, difference
 
 _FORMAT = "wdsfs state"
 _VERSION = 1
@@ -27,24 +27,15 @@ def load(state: Mapping[str, Any], mount: Mount, split: str) -> int:
     """Moves a mount to where a state says, of whatever world size it is; returns the epoch."""
     cursors = _checked(state, split)
     folder = mount.rank(split)
-    if len(cursors) == mount.world_size:
-        try:
-            folder.restore(cursors[mount.rank_number])
-            return int(state["epoch"])
-        except StateError:
-            # A mount of our own may have to begin with it: where world sizes differed before.
-            if not mount.is_own or "other run" not in str(_differs(cursors, folder)):
-                raise
-    elif not mount.is_own:
-        raise StateError(_differs(cursors, folder))
-    mount.remount(cursors)
+    try:
+        if len(cursors) != mount.world_size:
+            raise difference(cursors[0], folder.cursor())
+        folder.restore(cursors[mount.rank_number])
+    except OtherLegsError:
+        if not mount.is_own:
+            raise
+        mount.remount(cursors)
     return int(state["epoch"])
-
-
-def _differs(cursors: List[str], folder: RankFolder) -> str:
-    from .rank import difference
-
-    return difference(cursors[0], folder.cursor())
 
 
 def _checked(state: Mapping[str, Any], split: str) -> List[str]:
