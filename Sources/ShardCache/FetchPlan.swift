@@ -348,21 +348,9 @@ struct FetchPlan {
     }
   }
 
-  // MARK: Memory
-
   /// Blocks of memory that it has, in slots and spare.
   var blockCount: Int {
     slots.reduce(freeBlocks.count) { $0 + ($1.memory == nil ? 0 : 1) }
-  }
-
-  /// Gives all its memory away; nothing can be asked of it afterwards.
-  mutating func takeMemory() -> [UnsafeMutableRawPointer] {
-    defer {
-      slots = []
-      freeBlocks = []
-      numbers = [:]
-    }
-    return freeBlocks + slots.compactMap(\.memory)
   }
 
   // MARK: Slots and queues

@@ -256,7 +256,7 @@ extension ShardReader {
   ///
   /// - Returns: nil where the chunk is not this fetch's, or no memory is to be had.
   func beginFilling(_ chunk: ChunkID, number: FetchPlan.FetchNumber) -> Filling? {
-    func filling(_ fetches: inout Fetches, new: NewBlock?) -> Filling? {
+    func filling(_ fetches: inout Fetches, new: ChunkArena.Block?) -> Filling? {
       guard let slot = fetches.plan.slot(of: chunk), fetches.plan.ticket(ofSlot: slot) == number
       else { return nil }
       if let new { fetches.plan.assign(new.memory, to: slot) }
@@ -265,10 +265,9 @@ extension ShardReader {
       return Filling(chunk: chunk, slot: slot, memory: memory, lengthBytes: lengthBytes)
     }
     if let begun = fetches.withLock({ filling(&$0, new: nil) }) { return begun }
-    guard let block = ChunkMemory.allocate() else { return nil }
-    let new = NewBlock(memory: block)
-    if let begun = fetches.withLock({ filling(&$0, new: new) }) { return begun }
-    ChunkMemory.free(block)
+    guard let block = arena.take() else { return nil }
+    if let begun = fetches.withLock({ filling(&$0, new: block) }) { return begun }
+    arena.giveBack(block)
     return nil
   }
 
@@ -423,23 +422,4 @@ extension ShardReader.Fetches {
     open[number]?.isRaised = true
     return fetch.ticket
   }
-
-  /// Takes all the memory out, at the end.
-  mutating func takeMemory() -> AllMemory {
-    AllMemory(all: plan.takeMemory())
-  }
-}
-
-/// A block on its way into the lock.
-///
-/// Proof of `@unchecked Sendable`: who made it is its only owner.
-private struct NewBlock: @unchecked Sendable {
-  let memory: UnsafeMutableRawPointer
-}
-
-/// Every block of a cache that is no more.
-///
-/// Proof of `@unchecked Sendable`: nobody else has them.
-struct AllMemory: @unchecked Sendable {
-  let all: [UnsafeMutableRawPointer]
 }

@@ -80,6 +80,7 @@ package final class ShardReader: Sendable {
   let identities: [ShardIdentity]
   let workers = WorkerPool(name: "cache-io", threadCount: 2)
   let inflaters = WorkerPool(name: "inflate", threadCount: 2)
+  let arena: ChunkArena
   let fetches: Mutex<Fetches>
   let records: Mutex<Records>
   let wholeLoads = Mutex(WholeLoads())
@@ -109,6 +110,7 @@ package final class ShardReader: Sendable {
     self.settings = settings
     self.directory = directory
     self.logger = logger
+    self.arena = ChunkArena(maxBlockCount: settings.maxSlotCount, workers: workers)
     self.identities = shards.map { object in
       ShardIdentity(storeIdentity: store.identity, object: object)
     }
@@ -136,10 +138,6 @@ package final class ShardReader: Sendable {
       }
       for waiter in waiters { waiter.cacheAnswered(nil) }
     }
-  }
-
-  deinit {
-    for block in fetches.withLock({ $0.takeMemory() }).all { ChunkMemory.free(block) }
   }
 
   /// Fails every waiter, drops what is queued, and ends the cache's threads.
@@ -179,9 +177,9 @@ package final class ShardReader: Sendable {
     var statistics = fetches.withLock { fetches in
       var statistics = fetches.statistics
       statistics.evictions = fetches.plan.evictionCount
-      statistics.memoryBytes = Int64(fetches.plan.blockCount) * Int64(ChunkID.sizeBytes)
       return statistics
     }
+    statistics.memoryBytes = Int64(arena.blockCount) * Int64(ChunkID.sizeBytes)
     guard let disk else { return statistics }
     statistics.diskBytes = disk.usedBytes
     statistics.corruptChunks = disk.corruptCount
