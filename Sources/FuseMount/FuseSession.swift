@@ -78,7 +78,7 @@ package final class FuseSession: @unchecked Sendable {
       context.release()
       throw .cannotMount(mountPoint: mountPoint, errno: status)
     }
-    ParallelLookups.enable(in: made)
+    KernelChannel.open(for: made)
     session = made
     self.context = context
     // Requests that miss are parked, so a few more threads than cores keep all of them busy.

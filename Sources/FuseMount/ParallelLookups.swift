@@ -17,29 +17,10 @@ enum ParallelLookups {
   /// libfuse's number of the version that passes it on itself.
   private static let ownVersion: Int32 = 317
 
-  /// Steps in between libfuse and the kernel where that is needed.
-  ///
-  /// Call it once mounted, before the loop. Calls `fuse_session_custom_io`.
-  static func enable(in session: OpaquePointer) {
-    guard fuse_version() < ownVersion else { return }
-    var functions = fuse_custom_io()
-    functions.read = { file, bytes, count, _ in read(file, bytes, count) }
-    functions.writev = { file, pieces, count, userData in
-      guard let pieces else { return -1 }
-      if let userData {
-        let context = Unmanaged<FuseContext>.fromOpaque(userData)
-        if context._withUnsafeGuaranteedRef({ $0.isFirstAnswer() }) {
-          ParallelLookups.complete(UnsafeBufferPointer(start: pieces, count: Int(count)))
-        }
-      }
-      return writev(file, pieces, count)
-    }
-    // It can fail for want of memory only, and all goes on as before then.
-    _ = fuse_session_custom_io(session, &functions, fuse_session_fd(session))
-  }
-
-  private static func complete(_ pieces: UnsafeBufferPointer<iovec>) {
-    guard pieces.count == 2, pieces[1].iov_len == answerBytes, let bytes = pieces[1].iov_base
+  /// Completes libfuse's first answer where that is needed.
+  static func enable(in answer: UnsafeBufferPointer<iovec>) {
+    guard fuse_version() < ownVersion, answer.count == 2, answer[1].iov_len == answerBytes,
+      let bytes = answer[1].iov_base
     else { return }
     let flags = bytes.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
     bytes.storeBytes(of: flags | flag, toByteOffset: flagsOffset, as: UInt32.self)

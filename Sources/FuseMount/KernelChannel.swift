@@ -1,0 +1,60 @@
+import CFuse
+import Glibc
+
+/// How requests come from the kernel, and how answers go back.
+///
+/// Steps in between libfuse and its device, for two things that libfuse does not do: see `read` and
+/// `ParallelLookups`.
+enum KernelChannel {
+  /// How long a thread looks out for the next request before it sleeps.
+  ///
+  /// A reader's next request comes within that time if it does nothing in between; more than this
+  /// gained nothing and took time from the readers.
+  private static let patienceNanoseconds = 20_000
+
+  /// Has a session's requests and answers go through here.
+  ///
+  /// Call it once mounted, before the loop. Calls `fuse_session_custom_io`.
+  static func open(for session: OpaquePointer) {
+    var functions = fuse_custom_io()
+    functions.read = { file, bytes, count, _ in KernelChannel.read(file, bytes, count) }
+    functions.writev = { file, pieces, count, userData in
+      guard let pieces else { return -1 }
+      if let userData {
+        let context = Unmanaged<FuseContext>.fromOpaque(userData)
+        if context._withUnsafeGuaranteedRef({ $0.isFirstAnswer() }) {
+          ParallelLookups.enable(in: UnsafeBufferPointer(start: pieces, count: Int(count)))
+        }
+      }
+      return writev(file, pieces, count)
+    }
+    // It can fail for want of memory only, and all goes on without it then.
+    _ = fuse_session_custom_io(session, &functions, fuse_session_fd(session))
+  }
+
+  /// Waits for a request: awake for a moment, then asleep.
+  ///
+  /// Who reads files one after the other sends the next request a few microseconds after the last
+  /// answer. To sleep in between and be woken, often on another core, takes longer than to answer;
+  /// and a core that goes idle takes longer still to wake, above all in a virtual machine. What
+  /// else wants to run on this core meanwhile goes first.
+  ///
+  /// Each of libfuse's threads has a device of its own (`clone_fd`), so its flags are its own.
+  private static func read(_ file: Int32, _ bytes: UnsafeMutableRawPointer?, _ count: Int) -> Int {
+    _ = fcntl(file, F_SETFL, O_RDWR | O_NONBLOCK)
+    let end = now() + patienceNanoseconds
+    repeat {
+      let received = Glibc.read(file, bytes, count)
+      if received >= 0 || errno != EAGAIN { return received }
+      sched_yield()
+    } while now() < end
+    _ = fcntl(file, F_SETFL, O_RDWR)
+    return Glibc.read(file, bytes, count)
+  }
+
+  private static func now() -> Int {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1_000_000_000 + now.tv_nsec
+  }
+}
