@@ -122,6 +122,8 @@ private let mebi = 1 << 20
     let first = try bench.reader(over: try bench.store(), settings)
     _ = try first.read(0..<1)
     _ = try first.read(1 << 20..<2 << 20)
+    // The end of a mount waits for writes, but not for ever.
+    #expect(eventually { first.statistics.diskBytes > 2 << 20 })
     bench.end(first)
     let directory = try CacheDirectory(path: bench.cachePath)
     forEachName(in: directory.chunks) { folder in
