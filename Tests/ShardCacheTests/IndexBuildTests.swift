@@ -43,7 +43,8 @@ private let mebi = 1 << 20
     #expect(index.sampleCount == 3000)
     #expect(index.damage == nil)
     #expect(repeated(store) == 0)
-    #expect(store.requests.count <= 1 + bytes.count / (2 * mebi))
+    // How many chunks one brings depends on how far the scan is behind; a chunk at least.
+    #expect(store.requests.count <= 1 + bytes.count / mebi)
     #expect(reader.statistics.indexesBuilt == 1)
   }
 
