@@ -12,3 +12,10 @@ static inline struct fuse_session *wdsfs_session_new(int argc, char **argv,
   fuse_opt_free_args(&args);
   return session;
 }
+
+static inline int wdsfs_notify_store(struct fuse_session *session, fuse_ino_t inode,
+                                     const void *bytes, size_t count) {
+  struct fuse_bufvec buffers = FUSE_BUFVEC_INIT(count);
+  buffers.buf[0].mem = (void *)bytes;
+  return fuse_lowlevel_notify_store(session, inode, 0, &buffers, 0);
+}

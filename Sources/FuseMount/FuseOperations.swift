@@ -115,7 +115,9 @@ enum FuseOperations {
     let offset = UInt64(bitPattern: Int64(offset))
     var reply: Reply? = Reply(request)
     do throws(Obstacle) {
-      try context.answering.list(inode, from: offset, count: count, isPlus: isPlus, &reply)
+      let answering = context.answering
+      let pages = answering.pages
+      try answering.list(inode, from: offset, count: count, isPlus: isPlus, pages: pages, &reply)
     } catch {
       reply.take()?.leave()
       let again = Operation.list(inode: inode, offset: offset, count: count, isPlus: isPlus)

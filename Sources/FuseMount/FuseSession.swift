@@ -83,6 +83,7 @@ package final class FuseSession: @unchecked Sendable {
     self.context = context
     // Requests that miss are parked, so a few more threads than cores keep all of them busy.
     threadCount = UInt32(max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) + 2
+    answering.pages.connect(to: made, maxStoreCount: Int(threadCount) - 2)
   }
 
   deinit {

@@ -40,6 +40,7 @@ struct Answering: Sendable {
   let tree: MountTree
   let owner: Owner
   let meters: ReadMeters
+  let pages = KernelPages()
 
   /// Makes another attempt, for a request that has waited.
   func perform(_ operation: Operation, _ reply: inout Reply?) throws(Obstacle) {
@@ -53,7 +54,7 @@ struct Answering: Sendable {
     case .attributes(let inode):
       try attributes(inode, &reply)
     case .list(let inode, let offset, let count, let isPlus):
-      try list(inode, from: offset, count: count, isPlus: isPlus, &reply)
+      try list(inode, from: offset, count: count, isPlus: isPlus, pages: nil, &reply)
     case .read(let inode, let offset, let count, let start):
       try read(inode, at: offset, count: count, since: start, hasWaited: true, &reply)
     case .extendedAttribute(let inode, let name, let count):
@@ -118,11 +119,22 @@ struct Answering: Sendable {
     meters.answered(byteCount: byteCount, since: start, hasWaited: hasWaited)
   }
 
+  /// Answers a part of a listing.
+  ///
+  /// - Parameters:
+  ///   - inode: Of the directory.
+  ///   - offset: Where the last part ended.
+  ///   - count: Bytes that the kernel has room for.
+  ///   - isPlus: Whether attributes go along.
+  ///   - pages: Gets a listed sample's small fields; nil on a thread that must not wait.
+  ///   - reply: Taken unless an obstacle is thrown.
+  /// - Throws: `Obstacle`.
   func list(
     _ inode: UInt64,
     from offset: UInt64,
     count: Int,
     isPlus: Bool,
+    pages: KernelPages?,
     _ reply: inout Reply?
   ) throws(Obstacle) {
     let result = withUnsafeTemporaryAllocation(byteCount: max(1, count), alignment: 8) { buffer in
@@ -137,6 +149,8 @@ struct Answering: Sendable {
           used += size
           return true
         }
+        // With the end of the listing: by then the kernel has the files that it named before.
+        if used == 0, isPlus, let pages { tree.forEachSmallField(of: inode, pages.store) }
         reply.take()?.bytes(UnsafeRawBufferPointer(rebasing: buffer[..<used]))
       }
     }

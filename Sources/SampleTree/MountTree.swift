@@ -297,6 +297,7 @@ package final class MountTree: Sendable {
         throw .failure(.sparseField(path: path(of: node), shard: shard))
       }
       advance(pass, to: position, at: sample)
+      if offset == 0 { noteRead(of: ordinal, sample, position, of: pass) }
       return try read(
         Self.clip(offset, count, to: member.sizeBytes, from: member.dataOffset),
         ofShard: sample.shard,

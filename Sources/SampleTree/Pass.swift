@@ -24,6 +24,7 @@ final class Pass: Sendable {
   let number: Int
   let kind: Kind
   let progress = Mutex(ReadingProgress())
+  let pushes = Mutex(SmallFieldPushes())
 
   /// The rank's, through all its passes; nil where reading does not count.
   let meter: RankMeter?

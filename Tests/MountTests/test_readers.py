@@ -55,6 +55,18 @@ def test_find_and_cat_through_xargs(tree, wanted):
     assert found == wanted
 
 
+def test_several_readers_of_the_same_samples_at_once(tree, wanted):
+    # Small fields reach the kernel with a listing, while others may be reading just these.
+    script = "for d in train/0/*/; do sha256sum $d*; done"
+    readers = [
+        subprocess.Popen(["sh", "-c", script], cwd=tree, stdout=subprocess.PIPE) for _ in range(6)
+    ]
+    for reader in readers:
+        lines = reader.communicate(timeout=SECONDS)[0].decode().splitlines()
+        found = {line[66:]: line[:64] for line in lines}
+        assert found == {name: digest for name, digest in wanted.items() if name.startswith("train/0/")}
+
+
 def test_cp(tree, wanted, tmp_path):
     command("cp", "-r", tree, tmp_path / "copy")
     assert digests(tmp_path / "copy") == wanted
