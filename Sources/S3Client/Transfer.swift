@@ -65,7 +65,7 @@ final class Transfer: FetchTicket, @unchecked Sendable {
 /// The limits of a loop's transfers.
 package struct TransferOptions: Sendable {
   /// Requests in flight; a reader's may go a few beyond it.
-  package var maxConnections = 16
+  package var maxConnections = 32
 
   /// So that what a reader waits for never waits behind read-ahead.
   package var extraReaderSlots = 8

@@ -25,7 +25,7 @@ package struct CacheSettings: Sendable {
   package init(
     place: Place,
     budgetBytes: Int64,
-    maxFetchCount: Int = 16,
+    maxFetchCount: Int = 32,
     maxInflatedBytes: Int64 = 64 << 30,
     isStrict: Bool = false
   ) {
@@ -39,11 +39,13 @@ package struct CacheSettings: Sendable {
   /// A budget below this cannot hold one request and what it pushes out.
   package static let minBudgetBytes: Int64 = 16 << 20
 
-  /// Chunks that one range GET brings at most: 4 MiB, so that 16 of them in flight take 64 MiB.
+  /// Chunks that one range GET brings at most.
+  ///
+  /// With the cache on disk what is in flight is most of what memory holds, and 64 MiB are enough.
   var maxRunLength: Int32 {
     switch place {
     case .memory: Int32(clamping: max(1, min(4, budgetBytes / Int64(ChunkID.sizeBytes) / 8)))
-    case .disk: 4
+    case .disk: maxFetchCount > 16 ? 2 : 4
     }
   }
 

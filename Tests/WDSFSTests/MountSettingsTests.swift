@@ -14,7 +14,7 @@ import WDSFS
     #expect(settings.cachePlace == .directory("/home/u/.cache/wdsfs"))
     #expect(settings.cacheSize == .automatic)
     #expect(settings.prefetch == nil)
-    #expect(settings.maxWorkers == 16)
+    #expect(settings.maxWorkers == 32)
     #expect(settings.connections.retryTimeout == .seconds(60))
     #expect(settings.maxDecompressedBytes == 64 << 30)
     #expect(settings.uid == 1000)

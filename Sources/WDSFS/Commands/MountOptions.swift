@@ -261,7 +261,7 @@ struct CacheOptions: OptionsGroup {
   )
   var prefetch: String?
 
-  @Option(help: ArgumentHelp("Range GETs at a time (default: 16).", valueName: "n"))
+  @Option(help: ArgumentHelp("Range GETs at a time (default: 32).", valueName: "n"))
   var maxWorkers: String?
 
   var given: [OptionName: [String]] {

@@ -103,7 +103,7 @@ package struct MountSettings: Sendable {
     isCachePlaceChosen = options.value(.cacheDirectory) != nil
     cacheSize = try reader.cacheSize()
     prefetch = try reader.prefetch()
-    maxWorkers = try reader.number(.maxWorkers, in: Self.maxWorkersRange) ?? 16
+    maxWorkers = try reader.number(.maxWorkers, in: Self.maxWorkersRange) ?? 32
     connections = try ConnectionSettings(reader, user: user)
     endpointURL = try reader.webAddress(.endpointURL)
     region = options.value(.region)?.text
