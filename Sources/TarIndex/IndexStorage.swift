@@ -28,7 +28,7 @@ package final class IndexStorage: @unchecked Sendable {
 
   /// Takes over a region that `mmap` gave; it is unmapped with the last reference.
   ///
-  /// The file behind it must not be cut short meanwhile: writers replace it by a new file.
+  /// Nobody else may have a way to the file behind it: cut short, it would end this process.
   ///
   /// - Parameters:
   ///   - region: All of the mapping.

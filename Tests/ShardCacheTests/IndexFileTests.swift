@@ -134,6 +134,36 @@ import Testing
     #expect(names == ["\(identity.fileName).idx"])
   }
 
+  @Test(
+    "Whoever holds an index is not harmed when its file is cut or changed",
+    arguments: [3, 4000]
+  )
+  func changedWhileHeld(sampleCount: Int) throws {
+    // A few are copied into memory, thousands to a file without a name.
+    let whole = index(TestShard.samples(Array(repeating: 1, count: sampleCount)))
+    #expect(file.store(whole, isInflated: false))
+    let held = try #require(file.load())
+    #expect((held.index.serializedBytes > 20_000) == (sampleCount > 3))
+    try put([UInt8](repeating: 0xFF, count: 5000))
+    #expect(truncate(path, 0) == 0)
+    let same = held.index.withSerialized { bytes in
+      whole.withSerialized { bytes.elementsEqual($0) }
+    }
+    #expect(same)
+    #expect(file.load() == nil)
+    var names: [String] = []
+    forEachName(in: directory.indexes) { names.append($0) }
+    #expect(names == ["\(identity.fileName).idx"])
+  }
+
+  @Test("A folder in its place gives way")
+  func folderInItsPlace() throws {
+    #expect(mkdir(path, 0o700) == 0)
+    #expect(file.load() == nil)
+    #expect(file.store(sample(), isInflated: false))
+    #expect(file.load() != nil)
+  }
+
   @Test("Where it cannot be written none is left, and nobody minds")
   func unwritable() throws {
     rmdir("\(folder.path)/cache/wdsfs-1/indexes")
