@@ -12,6 +12,9 @@ final class ChunkStore: Sendable {
     var isScanned = false
     var reading = DiskRest()
     var writing = DiskRest()
+
+    /// Of files that are begun, so that the disk does not show them yet.
+    var unwrittenBytes: Int64 = 0
     var corruptCount = 0
     var evictionCount = 0
   }
@@ -138,6 +141,7 @@ final class ChunkStore: Sendable {
     case .begun(let temporary):
       guard let temporary = temporary.take() else { return }
       let status = write(temporary, file, chunk: chunk, identity: identity, data)
+      state.withLock { $0.unwrittenBytes -= diskBytes }
       guard status != 0 else { return state.withLock { $0.writing = DiskRest() } }
       temporary.remove()
       usage.withCount { count in
@@ -167,7 +171,10 @@ final class ChunkStore: Sendable {
     guard makeRoom(for: diskBytes, &count) else { return .failed(ENOSPC) }
     guard let temporary = TemporaryFile(in: directory.chunks) else { return .failed(errno) }
     if let before = count { count = before + diskBytes }
-    state.withLock { $0.ledger.use(file, diskBytes: diskBytes) }
+    state.withLock { state in
+      state.unwrittenBytes += diskBytes
+      state.ledger.use(file, diskBytes: diskBytes)
+    }
     return .begun(TemporaryHolder(temporary))
   }
 
@@ -201,7 +208,8 @@ final class ChunkStore: Sendable {
   }
 
   private func fits(_ bytes: Int64, _ limit: Int64, _ count: Int64?) -> Bool {
-    bytes <= usage.spareBytes() && (count ?? 0) <= limit - bytes
+    let unwrittenBytes = state.withLock { $0.unwrittenBytes }
+    return bytes <= usage.spareBytes() - unwrittenBytes && (count ?? 0) <= limit - bytes
   }
 
   private func evict(for bytes: Int64, _ limit: Int64, _ count: inout Int64?) -> Bool {
@@ -217,7 +225,7 @@ final class ChunkStore: Sendable {
   private func remove(_ file: FileLedger.FileID, _ count: inout Int64?) {
     var status = stat()
     if fstatat(directory.chunks, file.path, &status, AT_SYMLINK_NOFOLLOW) == 0,
-      unlinkat(directory.chunks, file.path, 0) == 0, let before = count
+      removeEntry(file.path, in: directory.chunks), let before = count
     {
       count = before - FileLedger.diskBytes(ofFile: Int(clamping: status.st_size))
     }

@@ -1,6 +1,12 @@
 import Glibc
 import Synchronization
 
+/// Removes a file or an empty folder.
+func removeEntry(_ name: String, in folder: Int32) -> Bool {
+  if unlinkat(folder, name, 0) == 0 { return true }
+  return errno == EISDIR && unlinkat(folder, name, AT_REMOVEDIR) == 0
+}
+
 /// A file beside its place, moved there once it is whole.
 ///
 /// It is locked while it is written. A kill -9 ends the lock with the process, so whoever can take
@@ -39,7 +45,10 @@ struct TemporaryFile: ~Copyable {
   ///
   /// - Returns: 0, or the error.
   func move(to place: String) -> Int32 {
-    renameat(folder, name, folder, place) == 0 ? 0 : errno
+    if renameat(folder, name, folder, place) == 0 { return 0 }
+    // A folder that somebody put there would be in the way for ever.
+    guard errno == EISDIR, removeEntry(place, in: folder) else { return errno }
+    return renameat(folder, name, folder, place) == 0 ? 0 : errno
   }
 
   func remove() {
