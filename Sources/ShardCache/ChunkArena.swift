@@ -119,11 +119,19 @@ final class ChunkArena: Sendable {
     return Block(memory: state.slabs[last].start + offset)
   }
 
+  /// How often the kernel is asked, a millisecond apart: it may be out of memory for a moment.
+  private static let maxAttempts = 3
+
   private static func makeSlab() -> Slab? {
     let protection = PROT_READ | PROT_WRITE
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-    let mapped = mmap(nil, slabBlocks * ChunkID.sizeBytes, protection, flags, -1, 0)
-    guard let mapped, mapped != MAP_FAILED else { return nil }
-    return Slab(start: mapped)
+    for attempt in 1...maxAttempts {
+      let mapped = mmap(nil, slabBlocks * ChunkID.sizeBytes, protection, flags, -1, 0)
+      if let mapped, mapped != MAP_FAILED { return Slab(start: mapped) }
+      guard attempt < maxAttempts else { break }
+      var pause = timespec(tv_sec: 0, tv_nsec: 1_000_000)
+      nanosleep(&pause, nil)
+    }
+    return nil
   }
 }

@@ -265,7 +265,12 @@ extension ShardReader {
       return Filling(chunk: chunk, slot: slot, memory: memory, lengthBytes: lengthBytes)
     }
     if let begun = fetches.withLock({ filling(&$0, new: nil) }) { return begun }
-    guard let block = arena.take() else { return nil }
+    guard let block = arena.take() else {
+      // Another chunk gives up its place, so that a reader need not hear of it.
+      return fetches.withLock { fetches in
+        fetches.plan.evictOne(sparingAhead: false) ? filling(&fetches, new: nil) : nil
+      }
+    }
     if let begun = fetches.withLock({ filling(&$0, new: block) }) { return begun }
     arena.giveBack(block)
     return nil
