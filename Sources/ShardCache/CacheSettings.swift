@@ -36,6 +36,13 @@ package struct CacheSettings: Sendable {
     self.isStrict = isStrict
   }
 
+  /// Fetches fewer at once where what is in flight would take more memory than there is.
+  package mutating func limitMemory(toBytes bytes: Int64) {
+    let chunkCount = Int(clamping: bytes / Int64(ChunkID.sizeBytes))
+    let fetchCount = (chunkCount - Self.idleSlotCount) / Int(maxRunLength)
+    maxFetchCount = max(1, min(maxFetchCount, fetchCount))
+  }
+
   /// A budget below this cannot hold one request and what it pushes out.
   package static let minBudgetBytes: Int64 = 16 << 20
 
@@ -62,10 +69,12 @@ package struct CacheSettings: Sendable {
     switch place {
     case .memory: Int(clamping: budgetBytes / Int64(ChunkID.sizeBytes))
     case .disk:
-      // What is in flight, and a little for what was just read or waits to be written.
-      maxFetchCount * Int(maxRunLength) + 32
+      maxFetchCount * Int(maxRunLength) + Self.idleSlotCount
     }
   }
+
+  /// Besides what is in flight: chunks that were just read or wait to be written.
+  private static let idleSlotCount = 32
 }
 
 /// Who asked the cache for something that was not there, and is told when to ask again.

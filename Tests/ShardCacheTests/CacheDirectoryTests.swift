@@ -104,4 +104,13 @@ import Testing
       try CacheDirectory(path: "")
     }
   }
+
+  @Test("Fetches at once are as many as memory allows, and one at least")
+  func memory() {
+    var settings = CacheSettings(place: .disk, budgetBytes: 1 << 30, maxFetchCount: 16)
+    for (mebibytes, count) in [(4096, 16), (96, 16), (64, 8), (40, 2), (16, 1), (0, 1)] {
+      settings.limitMemory(toBytes: Int64(mebibytes) << 20)
+      #expect(settings.maxFetchCount == count)
+    }
+  }
 }
