@@ -15,6 +15,23 @@ enum CanonicalPath {
     try resolved(path, linksLeft: maxLinks)
   }
 
+  /// Resolves as much of a path as is there; what is still to be made is left as it stands.
+  ///
+  /// - Parameter path: Absolute.
+  /// - Returns: The path without links, as far as it is there.
+  static func nearest(to path: String) -> String {
+    var there = path[...]
+    while !there.isEmpty {
+      if let real = try? real(String(there)) {
+        let rest = path[there.endIndex...].split(separator: "/")
+        let folder = real == "/" ? "" : real
+        return rest.isEmpty ? real : folder + "/" + rest.joined(separator: "/")
+      }
+      there = there[..<(there.lastIndex(of: "/") ?? there.startIndex)]
+    }
+    return path
+  }
+
   private static func resolved(
     _ path: String,
     linksLeft: Int

@@ -20,6 +20,14 @@ enum CacheWiring {
   ) throws(Failure) -> ShardReader {
     var directory: CacheDirectory?
     if case .directory(let path) = settings.cachePlace {
+      let place = CanonicalPath.nearest(to: path)
+      guard place != settings.mountPoint, !place.hasPrefix(settings.mountPoint + "/") else {
+        throw Failure(
+          .cache,
+          "the cache lies in the mount itself: \(path); name a --cache-dir outside of "
+            + settings.mountPoint
+        )
+      }
       do throws(CacheDirectoryError) {
         directory = try CacheDirectory(path: path)
       } catch {
@@ -27,7 +35,11 @@ enum CacheWiring {
       }
     }
     var cache = CacheSettings(place: .memory, budgetBytes: try plannedBytes(settings, address))
-    if directory != nil, !isLocalWithoutWish(address, settings) { cache.place = .disk }
+    cache.maxFetchCount = settings.maxWorkers
+    if directory != nil, !isLocalWithoutWish(address, settings) {
+      cache.place = .disk
+      cache.limitMemory(toBytes: MemoryLimit.bytes() / 2)
+    }
     guard cache.budgetBytes >= CacheSettings.minBudgetBytes else {
       throw Failure(
         settings.cacheSize == .automatic ? .cache : .usage,
@@ -35,7 +47,6 @@ enum CacheWiring {
           + "\(CacheSettings.minBudgetBytes >> 20)MiB or more"
       )
     }
-    cache.maxFetchCount = settings.maxWorkers
     cache.maxInflatedBytes = settings.maxDecompressedBytes
     cache.isStrict = settings.isStrict
     log.info(
@@ -100,7 +111,9 @@ enum MemoryLimit {
     var least = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE)))
     for line in lines("/proc/self/cgroup") {
       let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-      guard parts.count == 3 else { continue }
+      // Other controllers of version 1 have groups of their own, which may bear the same names.
+      guard parts.count == 3, parts[1].isEmpty || parts[1].split(separator: ",").contains("memory")
+      else { continue }
       var group = parts[2]
       while true {
         let file =
