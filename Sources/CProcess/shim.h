@@ -1,6 +1,8 @@
 // What Swift cannot call itself about this process.
 #pragma once
+#include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/timex.h>
 #include <unistd.h>
 
@@ -31,3 +33,22 @@ int wdsfs_spawn_close_from(void *actions, int first)
 
 // A pipe, with O_CLOEXEC as its flags so that no program we start inherits its ends. A GNU extension.
 int wdsfs_pipe(int ends[2], int flags) __asm__("pipe2");
+
+// Gives up, for good, every capability that is not in the mask, for this thread and all that it will
+// make, and for every program they start. Returns 0, or -1 with errno. prctl(2) is variadic, and
+// capset(2) has no function in the C library.
+static inline int wdsfs_keep_capabilities(unsigned long long mask) {
+  // While CAP_SETPCAP is still there; without it there is nothing to take from later programs.
+  for (unsigned long capability = 0; capability < 64; capability++)
+    if (!(mask >> capability & 1)) prctl(PR_CAPBSET_DROP, capability, 0UL, 0UL, 0UL);
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct data[2];
+  if (syscall(SYS_capget, &header, data) != 0) return -1;
+  for (int half = 0; half < 2; half++) {
+    data[half].permitted &= (unsigned)(mask >> (32 * half));
+    data[half].effective = data[half].permitted;
+    data[half].inheritable = 0;
+  }
+  if (syscall(SYS_capset, &header, data) != 0) return -1;
+  return prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL);
+}

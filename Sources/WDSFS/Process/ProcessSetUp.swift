@@ -20,6 +20,7 @@ enum ProcessSetUp {
     nameProcess()
     if !keepsCore { _ = wdsfs_set_dumpable(0) }
     raiseFileLimit()
+    giveUpPrivileges()
   }
 
   /// For a process in the background: nothing of whoever started it is held.
@@ -56,6 +57,17 @@ enum ProcessSetUp {
     guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
     limit.rlim_cur = limit.rlim_max
     _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+
+  /// Of root's rights, keeps those that a mount uses to its end, and no program that it starts gets
+  /// more.
+  ///
+  /// Who is not root has none to give up, and must keep what the setuid `fusermount3` needs.
+  private static func giveUpPrivileges() {
+    guard geteuid() == 0 else { return }
+    // Mounting and unmounting; and the cursor, log and ledger of another user, in a folder like /tmp.
+    let kept = [CAP_SYS_ADMIN, CAP_DAC_OVERRIDE, CAP_FOWNER]
+    _ = wdsfs_keep_capabilities(kept.reduce(0) { $0 | 1 << UInt64($1) })
   }
 
   private static func openFiles() -> [Int32] {
