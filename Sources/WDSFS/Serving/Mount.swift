@@ -73,7 +73,12 @@ enum Mount {
     )
     var saver: CursorSaver?
     let ending = try serve(tree, reads, source: address.displayName, settings, process) {
-      saver = opened.map { save(run, to: $0.file, after: ledger, process) }
+      let started = opened.map { save(run, to: $0.file, after: ledger, process) }
+      saver = started
+      return {
+        _ = started?.finish()
+        ledger?.flush()
+      }
     }
     let isSaved = saver?.finish() ?? true
     return (ledger?.finish() ?? true) && isSaved ? ending : .forced
@@ -178,13 +183,25 @@ enum Mount {
 
   // MARK: Serving
 
+  /// Mounts, and answers until the mount is gone.
+  ///
+  /// - Parameters:
+  ///   - tree: What is shown.
+  ///   - reads: What is counted of it.
+  ///   - source: What mount tables show.
+  ///   - settings: Where and for whom.
+  ///   - process: Told that it is mounted.
+  ///   - whenMounted: Starts the saving of progress; what it gives is called where the process ends
+  ///     without coming back from here, and saves for the last time.
+  /// - Returns: How it ended.
+  /// - Throws: Why it did not come up, or broke.
   private static func serve(
     _ tree: MountTree,
     _ reads: ReadMeters,
     source: String,
     _ settings: MountSettings,
     _ process: MountProcess,
-    whenMounted: () -> Void
+    whenMounted: () -> @Sendable () -> Void
   ) throws(Failure) -> ExitCode {
     let session: FuseSession
     do throws(FuseError) {
@@ -203,20 +220,20 @@ enum Mount {
       throw Failure(.cannotMount, "\(error); see wdsfs mount --help")
     }
     tree.connect(to: session)
-    let end = MountEnd(
-      mountPoint: settings.mountPoint,
-      log: process.log,
-      notice: process.notice
-    )
     let served = ServedSession(session)
     guard answers(settings.mountPoint) else {
-      end.detachNow()
+      MountEnd.detach(settings.mountPoint)
       _ = served.wait()
       throw Failure(.cannotMount, "mounted, but does not answer: \(settings.mountPoint)")
     }
     let device = MountTable.current().top(at: settings.mountPoint)?.device
     ReadAheadLimit.raise(forMountAt: settings.mountPoint)
-    whenMounted()
+    let end = MountEnd(
+      mountPoint: settings.mountPoint,
+      log: process.log,
+      notice: process.notice,
+      saveProgress: whenMounted()
+    )
     process.log.info(
       "mounted",
       metadata: [
@@ -225,7 +242,10 @@ enum Mount {
     )
     Signals.handle(
       first: { signal in end.begin(signal) },
-      second: { _ in end.detachNow() }
+      second: { _ in
+        end.detachNow()
+        end.saveProgress()
+      }
     )
     if !process.reportMounted("\(source) at \(settings.mountPoint)") { end.detachNow() }
     let status = served.wait()
@@ -275,6 +295,9 @@ struct MountEnd: Sendable {
   let log: Logger
   let notice: ServiceNotice?
 
+  /// Called right before the process ends here.
+  let saveProgress: @Sendable () -> Void
+
   /// How long a busy mount is asked again before it is taken off its folder, and how long open
   /// files may go on after that.
   private static let busySeconds = 3
@@ -302,11 +325,14 @@ struct MountEnd: Sendable {
     detachNow()
     pause(milliseconds: Self.drainSeconds * 1000)
     log.error("files are still open; giving up on them", metadata: ["event": "mount.forced"])
+    saveProgress()
     _exit(ExitCode.forced.rawValue)
   }
 
   /// Takes the mount off its folder, whoever is inside.
-  func detachNow() {
+  func detachNow() { Self.detach(mountPoint) }
+
+  static func detach(_ mountPoint: String) {
     try? Detachment(isLazy: true).detach(mountPoint)
   }
 
