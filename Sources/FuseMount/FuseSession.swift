@@ -98,13 +98,20 @@ package final class FuseSession: @unchecked Sendable {
   ///
   /// - Returns: 0 after an unmount, else libfuse's error.
   package func run() -> Int32 {
-    let status = loop()
+    var status = loop()
+    // What the kernel had no means for at one moment is no reason to end a mount.
+    while Self.passing.contains(-status) {
+      fuse_session_reset(session)
+      status = loop()
+    }
     // Nothing to do where the mount is gone already; after an error none must be left behind that
     // nobody serves.
     fuse_session_unmount(session)
     context._withUnsafeGuaranteedRef { $0.end() }
     return status
   }
+
+  private static let passing = [EAGAIN, EINTR, ENOMEM]
 
   private func loop() -> Int32 {
     guard let configuration = fuse_loop_cfg_create() else { return ENOMEM }
