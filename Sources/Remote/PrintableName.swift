@@ -1,18 +1,21 @@
 /// Foreign names as they may stand in a log line, a message or a terminal.
 package enum PrintableName {
   /// A key is at most 1,024 bytes long; its first 200 tell which one it is.
-  package static let maxBytes = 200
+  package static let maxPrintedBytes = 200
 
   /// Spells a name so that it cannot harm whoever prints it.
   ///
   /// Bytes below 0x20, 0x7F, the backslash and what is not UTF-8 appear as `\xHH`; at most
-  /// `maxBytes` bytes of the name are shown (format page, section 6).
+  /// `maxPrintedBytes` are printed, escapes counted as they stand (format page, section 6), and `…`
+  /// where that is not all.
   package static func text(_ name: some Collection<UInt8>) -> String {
     var text: [UInt8] = []
-    var rest = name.prefix(maxBytes)
+    var rest = name[...]
     while let byte = rest.first {
       let length = scalarLength(at: rest)
-      if length == 0 || byte < 0x20 || byte == 0x7F || byte == UInt8(ascii: "\\") {
+      let isEscaped = length == 0 || byte < 0x20 || byte == 0x7F || byte == UInt8(ascii: "\\")
+      if text.count + (isEscaped ? 4 : length) > maxPrintedBytes { break }
+      if isEscaped {
         text += [UInt8(ascii: "\\"), UInt8(ascii: "x"), hexDigit(byte >> 4), hexDigit(byte & 15)]
         rest = rest.dropFirst()
       } else {
@@ -20,7 +23,7 @@ package enum PrintableName {
         rest = rest.dropFirst(length)
       }
     }
-    return String(decoding: text, as: UTF8.self) + (name.count > maxBytes ? "…" : "")
+    return String(decoding: text, as: UTF8.self) + (rest.isEmpty ? "" : "…")
   }
 
   /// The length of the UTF-8 sequence at the start, 0 where there is none.

@@ -59,5 +59,11 @@ import Testing
     #expect(PrintableName.text("a\u{1B}\n\\\u{7F}\u{E9}".utf8) == "a\\x1B\\x0A\\x5C\\x7F\u{E9}")
     #expect(PrintableName.text([0xC3, 0x28, 0xFF, 0xE2, 0x82]) == "\\xC3(\\xFF\\xE2\\x82")
     #expect(PrintableName.text([UInt8](repeating: 120, count: 500)).utf8.count == 203)
+    // Escapes count as they are printed, and no letter is cut in two.
+    let escapes = String(repeating: "\\x01", count: 50)
+    #expect(PrintableName.text([UInt8](repeating: 1, count: 50)) == escapes)
+    #expect(PrintableName.text([UInt8](repeating: 1, count: 51)) == escapes + "…")
+    let letters = "x" + String(repeating: "\u{E9}", count: 100)
+    #expect(PrintableName.text(letters.utf8).utf8.count == 199 + "…".utf8.count)
   }
 }
