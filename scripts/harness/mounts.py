@@ -143,6 +143,23 @@ class Mount:
             raise MountFailed(done.returncode, text)
         return self
 
+    def start_in_foreground(self, prefix=(), **options):
+        """Runs a mount that was given `-f`; returns its process once something is mounted."""
+        with contextlib.suppress(FileExistsError):
+            self.point.mkdir(parents=True)
+        with open(f"{self.point}.stderr", "wb") as errors:
+            process = subprocess.Popen(
+                [*map(str, prefix), *self.command()],
+                stdin=subprocess.DEVNULL,
+                env=self.environment,
+                start_new_session=True,
+                **{"stdout": errors, "stderr": errors, **options},
+            )
+        wait_until(
+            lambda: kind_of_mount(self.point) or process.poll() is not None, MOUNT_SECONDS, "mounted"
+        )
+        return process
+
     def pids(self):
         """The processes that serve this mount."""
         program, found = os.path.realpath(self.binary), []
