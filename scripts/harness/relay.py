@@ -137,10 +137,13 @@ class Relay(Server):
         super().__init__(scratch)
         self.upstream, self.endpoint = upstream, None
 
+    def command(self):
+        return [sys.executable, "-m", "harness.relay", self.upstream]
+
     def start(self):
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "harness.relay", self.upstream],
+                self.command(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
