@@ -39,8 +39,7 @@ package struct CacheSettings: Sendable {
   /// Fetches fewer at once where what is in flight would take more memory than there is.
   package mutating func limitMemory(toBytes bytes: Int64) {
     let chunkCount = Int(clamping: bytes / Int64(ChunkID.sizeBytes))
-    let fetchCount = (chunkCount - Self.idleSlotCount) / Int(maxRunLength)
-    maxFetchCount = max(1, min(maxFetchCount, fetchCount))
+    while maxFetchCount > 1, maxSlotCount > chunkCount { maxFetchCount -= 1 }
   }
 
   /// A budget below this cannot hold one request and what it pushes out.
