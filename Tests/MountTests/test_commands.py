@@ -2,10 +2,13 @@
 
 import json
 import os
+import pty
 import re
 import socket
 
 import pytest
+
+from harness import mounts
 
 
 @pytest.fixture
@@ -56,6 +59,38 @@ def test_a_plan_of_what_cannot_be_is_refused(run, uneven):
         assert done.returncode == 2 and says in done.stderr, done.stderr
     assert run("plan").returncode == 2
     assert run("plan", "/nonexistent").returncode == 4
+
+
+def on_a_terminal(binary, *words, **more):
+    """What a command shows to somebody who watches."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execve(binary, ["wdsfs", *map(str, words)], mounts.clean_environment(**more))
+    shown = b""
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(master)
+    assert os.waitpid(pid, 0)[1] == 0
+    return shown.decode()
+
+
+def test_colours_are_for_terminals_that_want_them(binary, uneven):
+    words = ["plan", uneven.folder, "--shuffle", "full"]
+    assert "\x1b[" in on_a_terminal(binary, *words, TERM="xterm")
+    assert "\x1b[" in on_a_terminal(binary, *words, TERM="xterm", NO_COLOR="")
+    assert "\x1b" not in on_a_terminal(binary, *words, TERM="xterm", NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal(binary, *words, TERM="dumb")
+
+
+def test_warming_shows_a_bar_on_a_terminal(binary, uneven, tmp_path):
+    shown = on_a_terminal(binary, "warm", uneven.folder, "--cache-dir", tmp_path / "c", TERM="xterm")
+    assert "10 shards" in shown
 
 
 # MARK: warm and cache

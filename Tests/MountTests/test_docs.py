@@ -71,6 +71,12 @@ def test_the_reference_is_what_the_help_says(binary):
     )
 
 
+def test_no_help_is_broken_by_a_terminal_of_80_columns(binary):
+    for command in manual.commands(binary):
+        for line in command.discussion.splitlines():
+            assert len(line) < 80, f"{command.name()}: {line}"
+
+
 @pytest.fixture(scope="session")
 def bucket(store):
     """`s3://bucket/imagenet`, small."""

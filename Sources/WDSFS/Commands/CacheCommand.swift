@@ -47,8 +47,8 @@ struct CacheListCommand: CacheLookingCommand {
       wdsfs cache list s3://bucket/imagenet --cache-dir /scratch/wds
       wdsfs cache list --json
 
-      Without a remote the shards have no names: the cache knows them by store, key and ETag in one
-      number.
+      Without a remote the shards have no names: the cache knows them by store, key
+      and ETag in one number.
       """
   )
 
@@ -103,7 +103,7 @@ struct CacheClearCommand: CacheLookingCommand {
     abstract: "Remove what the cache holds.",
     discussion: """
       wdsfs cache clear
-      wdsfs cache clear --keep-indexes            the bytes alone, which are fetched again soonest
+      wdsfs cache clear --keep-indexes            the bytes alone
       wdsfs cache clear s3://bucket/old           of one remote
 
       A mount that uses it goes on, and fetches again what it needs.

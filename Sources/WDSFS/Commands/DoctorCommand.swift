@@ -13,8 +13,8 @@ struct DoctorCommand: MountLikeCommand {
         wdsfs doctor s3://bucket/imagenet
         wdsfs doctor s3://bucket/set --endpoint-url http://minio:9000 --profile lab
 
-      A dash is worth knowing, a cross keeps a mount from working; the exit code is then what the
-      mount's would be.
+      A dash is worth knowing, a cross keeps a mount from working; the exit code is
+      then what the mount's would be.
       """
   )
 

@@ -15,9 +15,9 @@ struct ListedRemote {
     for warning in settings.warnings where warning.event != "mount.world_size" {
       StandardError.print("wdsfs: warning: \(warning.text)")
     }
-    let level = max(settings.logLevel, .warning)
     let writer = LogWriter(
-      level: settings.logLevel == .info ? level : settings.logLevel,
+      // What a mount tells by default is no news to whoever waits for a command.
+      level: settings.logLevel == .info ? .warning : settings.logLevel,
       output: LogFile.standardError,
       events: EventLog()
     )

@@ -15,7 +15,7 @@ struct MountCommand: Subcommand {
         wdsfs mount s3://bucket/imagenet /mnt/wds --world-size 8 \\
           --cache-dir /scratch/wds --cache-size 200GB
 
-      Shuffled, and resumed where it stopped, whatever ended it: run the same line again
+      Shuffled, and resumed where it stopped: run the same line again
         wdsfs mount s3://bucket/imagenet /mnt/wds --shuffle full --seed 7 \\
           --world-size 8 --cursor run7.cursor
       or, on other machines, only what changes:
@@ -30,8 +30,8 @@ struct MountCommand: Subcommand {
         wdsfs mount s3://bucket/set /mnt/wds -f --log-level debug
 
       It goes to the background once the mount answers, and ends with wdsfs unmount.
-      Each option can also stand in a variable (WDSFS_CACHE_SIZE=200GB) or in a file, the command
-      line first; what counts, and who said so:
+      Each option can also stand in a variable (WDSFS_CACHE_SIZE=200GB) or in a
+      file, the command line first; what counts, and who said so:
         wdsfs mount --config imagenet.toml --print-config
       """
   )

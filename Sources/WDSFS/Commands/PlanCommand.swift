@@ -10,14 +10,15 @@ struct PlanCommand: MountLikeCommand {
     usage: "wdsfs plan <remote> [options of mount]",
     discussion: """
       Before a run, with the options of its mount:
-        wdsfs plan s3://bucket/imagenet --shuffle full --world-size 64 --cache-size 200GB
+        wdsfs plan s3://bucket/imagenet --shuffle full --world-size 64
       With the number of samples, which a listing does not tell:
         wdsfs plan s3://bucket/imagenet --samples train=1281167 --samples val=50000
       Eight of the ranks on each node, as a page with plots:
-        wdsfs plan s3://bucket/imagenet --world-size 64 --local-ranks 8 --html plan.html
+        wdsfs plan s3://bucket/imagenet --world-size 64 --local-ranks 8 \\
+          --html plan.html
 
-      It lists the remote and reads nothing of it. Warnings stand first, the one that matters most
-      on top. Without --samples a sample is taken to have 110 kB.
+      It lists the remote and reads nothing of it. Warnings stand first, the one
+      that matters most on top. Without --samples a sample is taken to have 110 kB.
       """
   )
 

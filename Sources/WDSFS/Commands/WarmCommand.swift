@@ -11,16 +11,17 @@ struct WarmCommand: MountLikeCommand {
     abstract: "Fill the cache before a job.",
     usage: "wdsfs warm <remote> [options of mount]",
     discussion: """
-      With the options of the mount that will follow, so that the same cache gets what is wanted
-      first:
+      With the options of the mount that will follow: the same cache gets what is
+      wanted first.
         wdsfs warm s3://bucket/imagenet --cache-dir /scratch/wds --cache-size 200GB
       The validation split alone:
         wdsfs warm s3://bucket/imagenet --split val
       What one node of eight will read:
-        wdsfs warm s3://bucket/imagenet --shuffle full --seed 7 --world-size 8 --rank 3
+        wdsfs warm s3://bucket/imagenet --shuffle full --seed 7 \\
+          --world-size 8 --rank 3
 
-      It stops when the cache is full. Stopped before, it goes on where it was: run the same line
-      again. A mount may use the cache meanwhile.
+      It stops when the cache is full. Stopped before, it goes on where it was: run
+      the same line again. A mount may use the cache meanwhile.
       """
   )
 

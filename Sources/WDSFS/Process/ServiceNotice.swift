@@ -27,11 +27,6 @@ package struct ServiceNotice: Sendable {
     tell("READY=1\nSTATUS=\(PrintableText.oneLine(status))\n")
   }
 
-  @discardableResult
-  package func status(_ status: String) -> Bool {
-    tell("STATUS=\(PrintableText.oneLine(status))\n")
-  }
-
   /// The mount is being taken away.
   @discardableResult
   package func stopping() -> Bool { tell("STOPPING=1\nSTATUS=unmounting\n") }
