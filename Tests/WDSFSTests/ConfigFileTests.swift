@@ -86,7 +86,7 @@ import WDSFS
       "remote = \"s3://b/p\" # command line", "# mountpoint = # not set",
       "shuffle = \"full\" # \(path):1", "seed = 9 # WDSFS_SEED", "prefetch = 200 # -o",
       "world-size = 3 # WORLD_SIZE", "strict = true # WDSFS_STRICT", "core = false # default",
-      "max-workers = 16 # default", "retry-timeout = \"60s\" # default",
+      "max-workers = 32 # default", "retry-timeout = \"60s\" # default",
       "endpoint-url = \"http://***@h:9000\" # command line",
       "split = [\"train\", \"v=\\\"x\\\"\"] # command line",
     ] {
