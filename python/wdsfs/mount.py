@@ -1,5 +1,6 @@
 """A mount of our own, made when it is wanted and gone when we are; or one that is there."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -229,12 +230,17 @@ def _words(options: Mapping[str, Option]) -> List[str]:
     return words
 
 
+def _environment() -> Dict[str, str]:
+    """Without what is ours to know, which the program would wonder at."""
+    return {name: value for name, value in os.environ.items() if name != "WDSFS_BINARY"}
+
+
 def _run(words: Sequence[str], folder: str) -> None:
     # For as long as it takes: a mount may count a whole bucket first. To a file, not a pipe, which the
     # daemon may keep open.
     with open(os.path.join(folder, "stderr"), "w+b") as errors:
         done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, check=False
+            words, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=_environment(), check=False
         )
         errors.seek(0)
         text = errors.read().decode(errors="replace").strip()
@@ -285,10 +291,11 @@ def _unmount(binary: str, folder: str) -> None:
     # Where a file in it is still open, for example a listing half read, it ends when that is closed.
     for words in (["unmount"], ["unmount", "--lazy"]):
         if is_mounted(point):
-            subprocess.run(
-                [binary, *words, point], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, timeout=_UNMOUNT_SECONDS, check=False,
-            )
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    [binary, *words, point], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL, env=_environment(), timeout=_UNMOUNT_SECONDS, check=False,
+                )
     if not is_mounted(point):
         shutil.rmtree(folder, ignore_errors=True)
 
