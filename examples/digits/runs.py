@@ -22,6 +22,7 @@ PATIENCE_SECONDS = 900
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import bucket  # noqa: E402
 from harness import mounts  # noqa: E402
 
 
@@ -198,19 +199,17 @@ def main():
     parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args()
     generator = random.Random(options.seed)
-    from harness import demo
-
-    demo.make(options.folder / "digits")
-    bucket = options.folder / "digits/bucket"
+    remote = options.folder / "bucket"
+    bucket.make(remote)
     epochs = options.epochs
-    a = uninterrupted(bucket, options.folder / "a", epochs)
+    a = uninterrupted(remote, options.folder / "a", epochs)
     print(f"(a) uninterrupted: {a.result}")
-    b = killed(bucket, options.folder / "b", epochs, 4, generator)
+    b = killed(remote, options.folder / "b", epochs, 4, generator)
     same = a.lines("steps.jsonl") == b.lines("steps.jsonl")
     print(f"(b) killed at steps {kill_steps(b)}: {b.result}; the same losses to the bit: {same}")
     steps = epochs * 15
     c = elastic(
-        bucket, options.folder / "c", epochs, [(4, steps), (2, steps), (3, None)], generator, batch_size=8
+        remote, options.folder / "c", epochs, [(4, steps), (2, steps), (3, None)], generator, batch_size=8
     )
     print(f"(c) killed at steps {kill_steps(c)}: {c.result}")
     if options.svg:

@@ -78,12 +78,17 @@ class Trainer:
             persistent_workers=options.workers > 0,
         )
         self.epoch = self.step = 0
+        begins = not (self.run / "checkpoint.pt").exists()
         if self.rank == 0:
+            if begins:
+                # Killed before its first checkpoint, a run begins again.
+                for name in ("steps.jsonl", "ledger.tsv"):
+                    (self.run / name).unlink(missing_ok=True)
             self.steps = Lines(self.run / "steps.jsonl")
             # What was ever done, also what a kill took back.
             self.attempts = Lines(self.run / "attempts.jsonl")
             self.ledger = wdsfs.Ledger(self.run / "ledger.tsv")
-        if (self.run / "checkpoint.pt").exists():
+        if not begins:
             self.load()
 
     # MARK: checkpoints
