@@ -91,7 +91,9 @@ struct MountStatistics: Codable, Sendable {
     let throttleSeconds: Double
     let readerSeconds: Double
   }
+}
 
+extension MountStatistics {
   init(_ metrics: MountMetrics) {
     let now = metrics.snapshot
     version = ControlContents.version
