@@ -86,6 +86,8 @@ let package = Package(
         "CProcess", "FuseMount", "Instruments", "Remote", "S3Client", "SampleOrder", "SampleTree",
         "ShardCache", "TarIndex", arguments, crypto, logging, metrics,
       ],
+      // In the program itself, which needs no file beside it.
+      resources: ["html", "css", "js"].map { .embedInCode("MetricsServer/Page/page.\($0)") },
       swiftSettings: settings
     ),
     .target(

@@ -205,9 +205,20 @@ import WDSFS
     }
   }
 
+  @Test func metricsAreServedWhereAnAddressSays() throws {
+    #expect(try parsed([]).metricsAddress == nil)
+    for settings in [
+      try parsed(["--metrics-addr", "9105"]), try parsed(["-o", "metrics_addr=127.0.0.1:9105"]),
+      try parsed([], ["WDSFS_METRICS_ADDR": "localhost:9105"]),
+    ] {
+      #expect(settings.metricsAddress == ListenAddress("127.0.0.1:9105"))
+    }
+    #expect(throws: Failure.self) { try parsed(["--metrics-addr", "somewhere:9105"]) }
+  }
+
   @Test func theListOfOptionsIsCovered() throws {
     // One that is added to the list, and not to the tests above, shows here.
-    #expect(OptionName.allCases.count == 45)
+    #expect(OptionName.allCases.count == 46)
     for name in OptionName.allCases {
       #expect(OptionName(inMountOptions: name.underscored) == name)
     }

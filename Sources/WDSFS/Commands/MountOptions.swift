@@ -321,6 +321,15 @@ struct ProcessOptions: OptionsGroup {
   @Option(help: ArgumentHelp("Log there, not to stderr or syslog.", valueName: "file"))
   var logFile: String?
 
+  @Option(
+    name: .customLong("metrics-addr"),
+    help: ArgumentHelp(
+      "Serve metrics for Prometheus, and a page for people, over HTTP: 127.0.0.1:9105, [::1]:9105.",
+      valueName: "ip:port"
+    )
+  )
+  var metricsAddress: String?
+
   @Flag(help: "Allow core files, which hold credentials.")
   var core = false
 
@@ -340,6 +349,7 @@ struct ProcessOptions: OptionsGroup {
       .logLevel: one(logLevel),
       .logFile: one(logFile),
       .core: flag(core),
+      .metricsAddress: one(metricsAddress),
     ]
   }
 }

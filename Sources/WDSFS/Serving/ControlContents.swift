@@ -35,8 +35,8 @@ struct ControlContents: Sendable {
 
   var files: [ControlFiles.File] {
     [
-      ControlFiles.File(name: "config.json") { json(configuration) },
-      ControlFiles.File(name: "stats.json") { json(MountStatistics(metrics)) },
+      ControlFiles.File(name: "config.json") { configurationDocument },
+      ControlFiles.File(name: "stats.json") { statisticsDocument },
       ControlFiles.File(name: "metrics") { metrics.text },
       ControlFiles.File(name: "log") { events.bytes },
       ControlFiles.File(name: "cursor.json", isPrivate: true, takesCursors: true) {
@@ -44,6 +44,9 @@ struct ControlContents: Sendable {
       },
     ]
   }
+
+  var configurationDocument: [UInt8] { json(configuration) }
+  var statisticsDocument: [UInt8] { json(MountStatistics(metrics)) }
 
   /// The format's version: a field that changes its meaning raises it, a new one does not.
   static let version = 1

@@ -51,21 +51,22 @@ enum Mount {
       reads: reads,
       registry: process.registry
     )
+    let controls = ControlContents(
+      settings: settings,
+      remote: address.displayName,
+      dataset: dataset,
+      cache: cache,
+      run: run,
+      metrics: metrics,
+      events: process.events
+    )
+    let server = try MetricsWiring.server(settings, controls, log)
+    defer { server?.shutDown() }
     let tree = MountTree(
       dataset: try mounted(dataset, at: address, settings),
       cache: cache,
       settings: treeSettings(settings),
-      controls: ControlFiles(
-        files: ControlContents(
-          settings: settings,
-          remote: address.displayName,
-          dataset: dataset,
-          cache: cache,
-          run: run,
-          metrics: metrics,
-          events: process.events
-        ).files
-      ),
+      controls: ControlFiles(files: controls.files),
       run: run,
       record: ledger.map { record(in: $0, dataset) },
       mountedSeconds: Int64(time(nil)),

@@ -55,6 +55,9 @@ package struct MountSettings: Sendable {
 
   package let staysInForeground: Bool
   package let keepsCore: Bool
+
+  /// Where metrics are served over HTTP; nil for nowhere.
+  package let metricsAddress: ListenAddress?
   package let logLevel: Logger.Level
   package let logFile: String?
 
@@ -120,6 +123,7 @@ package struct MountSettings: Sendable {
     maxDecompressedBytes = try reader.size(.maxDecompressed) ?? Self.defaultMaxDecompressedBytes
     staysInForeground = try reader.flag(.foreground)
     keepsCore = try reader.flag(.core)
+    metricsAddress = try reader.listenAddress(.metricsAddress)
     logLevel = try reader.logLevel() ?? .info
     logFile = options.value(.logFile).map { user.absolute($0.text) }
     var warnings: [Warning] = []

@@ -46,6 +46,7 @@ package enum OptionName: String, CaseIterable, Sendable {
   case maxDecompressed = "max-decompressed"
   case foreground
   case core
+  case metricsAddress = "metrics-addr"
   case logLevel = "log-level"
   case logFile = "log-file"
 

@@ -79,6 +79,14 @@ struct OptionReader {
     return value.text
   }
 
+  func listenAddress(_ name: OptionName) throws(Failure) -> ListenAddress? {
+    guard let value = options.value(name) else { return nil }
+    guard let address = ListenAddress(value.text) else {
+      throw wrong(name, value, "is no address to listen on", "write it like 127.0.0.1:9105")
+    }
+    return address
+  }
+
   func userNumber(_ name: OptionName) throws(Failure) -> UInt32? {
     guard let value = options.value(name) else { return nil }
     // The last number means "nobody in particular" to the kernel.
