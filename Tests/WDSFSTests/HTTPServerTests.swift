@@ -72,10 +72,11 @@ struct HTTPServerTests {
   @Test("who says nothing, and who reads nothing, keeps nobody else waiting and is let go")
   func slowClients() throws {
     var limits = HTTPServer.Limits()
-    limits.headTime = .seconds(3)
-    limits.replyTime = .seconds(3)
+    // The silent one is let go last, so that the deaf one is not read from before its time is up.
+    limits.headTime = .seconds(9)
+    limits.replyTime = .seconds(8)
     // More than a socket's buffers take on both sides: net.ipv4.tcp_wmem and tcp_rmem.
-    let bodyBytes = 16 << 20
+    let bodyBytes = 12 << 20
     let server = try Self.server(limits, bytes: Array(repeating: 120, count: bodyBytes))
     defer { server.shutDown() }
     let silent = try Client(port: server.address.port)

@@ -17,12 +17,11 @@ struct StatusCommand: Subcommand {
         wdsfs status /mnt/wds --once --json
         wdsfs status /mnt/wds --json | jq .reads.samplesPerSecond
 
-      read       what programs were given, and how long their reads took
-      cache      how many of their reads memory answered at once
-      network    what was fetched for that
-      waits for  of the time of late, how much a rank's reads waited for bytes on
-                 their way (network) or for a store that asked for fewer requests
-                 (throttle); its reader: the data is ready before it is asked for
+      read, cache and network say what programs were given, how much of it came from
+      memory at once, and what was fetched for that. "waits for" says how much of a
+      rank's time of late its reads waited for bytes on their way (network) or for a
+      store that asked for fewer requests (throttle); "its reader" that the data is
+      ready before it is asked for.
 
       Into a pipe it writes a line for each look.
       """
