@@ -89,7 +89,7 @@ class Run:
             except OSError:
                 continue
         self.process.wait()
-        mounts.wait_until(lambda: not mounts.mounted(below=self.folder), 60, "the dead mounts are cleared")
+        mounts.wait_until(lambda: not mounts.mounted(below=self.folder), 300, "the dead mounts are cleared")
 
     def text(self):
         return (self.folder / "log").read_text(errors="replace")[-3000:]

@@ -73,7 +73,7 @@ def test_digits_are_learned(whole, binary):
 def test_a_killed_run_is_the_uninterrupted_one_to_the_bit(digits, whole, binary, generator, tmp_path, workers):
     times = 10 if LONG else 2
     run = runs.killed(
-        digits, tmp_path / "run", EPOCHS, times, generator, longest=EPOCHS * 45 // times, workers=workers
+        digits, tmp_path / "run", EPOCHS, times, generator, longest=EPOCHS * 40 // times, workers=workers
     )
     assert len(run.kills) == times
     # Keys in order and losses in hexadecimal; with any number of workers.
