@@ -83,7 +83,8 @@ let package = Package(
     .executableTarget(
       name: "WDSFS",
       dependencies: [
-        "CProcess", "FuseMount", "Instruments", "Remote", "S3Client", "SampleOrder", "SampleTree",
+        "CProcess", "Decompression", "FuseMount", "Instruments", "Remote", "S3Client",
+        "SampleOrder", "SampleTree",
         "ShardCache", "TarIndex", arguments, crypto, logging, metrics,
       ],
       // In the program itself, which needs no file beside it.

@@ -25,7 +25,7 @@ package enum ErrnoTable {
     switch error {
     case .fetch(_, _, let error): errno(for: error)
     case .shardChanged: ESTALE
-    case .shardBad, .cacheTooSmall, .closed: EIO
+    case .shardBad, .cacheTooSmall, .countWrong, .closed: EIO
     }
   }
 

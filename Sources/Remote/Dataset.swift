@@ -52,13 +52,32 @@ package struct Dataset: Sendable {
     at address: RemoteAddress,
     options: [SplitOption] = []
   ) throws(DatasetError) {
+    self = try Self.list(store, at: address, options: options).dataset
+  }
+
+  /// Lists a store, and keeps beside the dataset what is no shard.
+  ///
+  /// Blocks until the last page.
+  ///
+  /// - Parameters:
+  ///   - store: Is listed.
+  ///   - address: Its address.
+  ///   - options: As given by `--split`.
+  /// - Returns: The dataset, and the listed objects that are no shards.
+  /// - Throws: As the initialiser does.
+  package static func list(
+    _ store: any ObjectStore,
+    at address: RemoteAddress,
+    options: [SplitOption] = []
+  ) throws(DatasetError) -> (dataset: Dataset, notes: [ObjectInfo]) {
     var objects: [ObjectInfo] = []
     do throws(StoreError) {
       try store.list { (page) throws(StoreError) in objects += page }
     } catch {
       throw .store(error)
     }
-    try self.init(of: objects, at: address, options: options)
+    let dataset = try Dataset(of: objects, at: address, options: options)
+    return (dataset, objects.filter { !ShardName.isShard($0.key.bytes) })
   }
 
   /// Leaves out the shards that no split has.

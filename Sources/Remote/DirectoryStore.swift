@@ -12,7 +12,7 @@ package final class DirectoryStore: ObjectStore {
 
   package let displayName: String
   package let identity: String
-  private let root: String
+  let root: String
   private let rootDescriptor: RootDescriptor
   private let descriptors = DescriptorCache()
   private let queue = ReadQueue()

@@ -20,6 +20,9 @@ final class Attempt {
   /// Waits for the budget of `--bwlimit`, not for its receiver.
   private(set) var isHeldBack = false
   private let budget: ReceiveBudget?
+
+  /// Kept as long as the handle, which sends straight from it.
+  private let body: ObjectContent?
   let headDeadline: ContinuousClock.Instant
   let startedAt = MonotonicTime.now
 
@@ -40,7 +43,8 @@ final class Attempt {
     self.transfer = transfer
     self.handle = handle
     self.budget = budget
-    headDeadline = now + options.headTimeout
+    body = request.body
+    headDeadline = now + options.headTimeout + Self.sendingTime(of: request.body)
     lastByteAt = now
     speed = SpeedWatch(
       window: options.stallTime,
@@ -68,9 +72,10 @@ final class Attempt {
     handle.set(CURLOPT_BUFFERSIZE, Int(max(16 * 1024, blockBytes)))
     handle.set(CURLOPT_CONNECTTIMEOUT_MS, options.connectTimeout.wholeMilliseconds)
     if request.method == .head { handle.set(CURLOPT_NOBODY, 1) }
+    if let body { send(body) }
     handle.set(
       headers: request.headers.map { "\($0.name): \($0.value)" }
-        + ["User-Agent: wdsfs", "Accept-Encoding: identity", "Accept:"]
+        + ["User-Agent: wdsfs", "Accept-Encoding: identity", "Accept:", "Expect:"]
     )
     let context = Unmanaged.passUnretained(self).toOpaque()
     handle.set(CURLOPT_PRIVATE, context)
@@ -87,6 +92,25 @@ final class Attempt {
       let attempt = Unmanaged<Attempt>.fromOpaque(context).takeUnretainedValue()
       return attempt.receive(body: UnsafeRawBufferPointer(start: bytes, count: size * count))
     }
+  }
+
+  /// The least that an upload must make, and how long it may stand still: a store takes its time for
+  /// what it was sent.
+  private static let leastSentPerSecond = 16 * 1024
+  private static let maxSilenceSeconds = 60
+
+  private static func sendingTime(of body: ObjectContent?) -> Duration {
+    guard let body else { return .zero }
+    return .seconds(maxSilenceSeconds + body.bytes.count / leastSentPerSecond)
+  }
+
+  /// Has the handle send a body straight from where it lies.
+  private func send(_ body: ObjectContent) {
+    handle.set(CURLOPT_CUSTOMREQUEST, "PUT")
+    handle.set(CURLOPT_POSTFIELDSIZE, body.bytes.count)
+    handle.set(CURLOPT_POSTFIELDS, UnsafeMutableRawPointer(mutating: body.bytes.baseAddress))
+    handle.set(CURLOPT_LOW_SPEED_LIMIT, Self.leastSentPerSecond)
+    handle.set(CURLOPT_LOW_SPEED_TIME, Self.maxSilenceSeconds)
   }
 
   // MARK: - What libcurl calls

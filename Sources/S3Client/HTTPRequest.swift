@@ -7,11 +7,24 @@ struct HTTPRequest: Sendable {
   enum Method: Sendable {
     case get
     case head
+    case put
+
+    /// As the request line spells it.
+    var name: String {
+      switch self {
+      case .get: "GET"
+      case .head: "HEAD"
+      case .put: "PUT"
+      }
+    }
   }
 
   var method = Method.get
   var url: String
   var headers: [(name: String, value: String)] = []
+
+  /// What a PUT sends.
+  var body: ObjectContent?
 
   /// Who signed it, and when; nil where nobody did.
   var signing: Signing?
@@ -37,6 +50,9 @@ struct RequestTarget: Sendable {
 
   /// Sent as If-Match.
   var eTag: String?
+
+  /// What a PUT sends.
+  var body: RequestBody?
 
   /// For messages, for example `bytes 0..<512 of s3://bucket/key`.
   var what: String

@@ -7,7 +7,8 @@ import Synchronization
 /// for the Authorization Header", Amazon S3 API reference).
 package final class RequestSignature: Sendable {
   /// SHA-256 of nothing: the body of every GET.
-  static let emptyBodyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+  package static let emptyBodyHash =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
   /// What is signed of a request.
   package struct Input: Sendable {
@@ -105,6 +106,7 @@ package final class RequestSignature: Sendable {
     return key
   }
 
+  /// Hex digits in lower case.
   static func hex(_ bytes: some Sequence<UInt8>) -> String {
     let digits = Array("0123456789abcdef".utf8)
     return String(

@@ -11,9 +11,9 @@ package final class S3ObjectStore: ObjectStore {
 
   package let displayName: String
   package var identity: String { origin.identity }
-  private let origin: S3Origin
+  let origin: S3Origin
   private let prefix: [UInt8]
-  private let loop: TransferLoop
+  let loop: TransferLoop
   private let listTimeout: Duration
   private let logger: Logger
   private let container: String

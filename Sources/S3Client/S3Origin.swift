@@ -62,12 +62,16 @@ final class S3Origin: Origin {
     }
     var headers = signed + [("host", server.authority)]
     if let eTag = target.eTag { headers.append(("if-match", eTag)) }
+    if let body = target.body {
+      headers += [("content-md5", body.md5), ("content-type", "application/octet-stream")]
+    }
     let signing = settings.credentials.current.map {
       HTTPRequest.Signing(signer: $0, time: settings.clock.now)
     }
     if let signing {
       var input = RequestSignature.Input(host: server.authority, path: path)
-      input.method = target.method == .head ? "HEAD" : "GET"
+      input.method = target.method.name
+      input.bodyHash = target.body?.sha256 ?? RequestSignature.emptyBodyHash
       input.query = redirect == nil ? query : Self.canonical(query)
       input.headers = signed
       headers += signature.headers(
@@ -78,7 +82,13 @@ final class S3Origin: Origin {
       )
     }
     let url = server.origin + path + (query.isEmpty ? "" : "?" + query)
-    return HTTPRequest(method: target.method, url: url, headers: headers, signing: signing)
+    return HTTPRequest(
+      method: target.method,
+      url: url,
+      headers: headers,
+      body: target.body?.content,
+      signing: signing
+    )
   }
 
   private static func encoded(_ query: [(name: String, value: String)]) -> String {

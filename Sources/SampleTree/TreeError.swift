@@ -46,7 +46,8 @@ extension TreeError {
       nil
     case .sparseField(_, let shard), .tooManyFields(_, let shard, _),
       .cache(_, .fetch(let shard, _, _)), .cache(_, .shardChanged(let shard, _)),
-      .cache(_, .shardBad(let shard, _, _)), .cache(_, .cacheTooSmall(let shard, _, _)):
+      .cache(_, .shardBad(let shard, _, _)), .cache(_, .cacheTooSmall(let shard, _, _)),
+      .cache(_, .countWrong(let shard, _, _, _)):
       shard
     }
   }

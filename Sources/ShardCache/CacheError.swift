@@ -14,6 +14,9 @@ package enum CacheError: Error, Sendable {
   /// A shard that must lie in the cache whole does not fit.
   case cacheTooSmall(shard: ObjectKey, neededBytes: Int64, budgetBytes: Int64)
 
+  /// The shard holds another number of samples than the bucket states, by which the order was made.
+  case countWrong(shard: ObjectKey, stated: Int, found: Int, source: String)
+
   /// The cache is shutting down.
   case closed
 }
@@ -30,6 +33,10 @@ extension CacheError: CustomStringConvertible {
     case .cacheTooSmall(let shard, let neededBytes, let budgetBytes):
       "\(shard) must lie in the cache whole and needs \(neededBytes) bytes, the cache has"
         + " \(budgetBytes); give --cache-size \(neededBytes) or more"
+    case .countWrong(let shard, let stated, let found, let source):
+      "\(source) states \(stated) samples for \(shard), which holds \(found), so its place in the"
+        + " order is wrong; correct the counts with wdsfs index --publish, or begin a run with"
+        + " --partition shards"
     case .closed:
       "the mount is ending"
     }

@@ -49,7 +49,7 @@ final class IndexBuild: CacheWaiter {
     /// Why the object is no shard at all.
     var rejection: TarErrorClass?
 
-    /// A hop under way.
+    /// A hop under way, or the fetch of a published index.
     var hop: (any FetchTicket)?
 
     var isWanted: Bool { isWantedWhole || !waiting.isEmpty }
@@ -68,13 +68,17 @@ final class IndexBuild: CacheWaiter {
   /// Kept until the build ends, which `ShardReader.shutDown` sees to.
   private let reader: ShardReader
   private let shard: Int
+
+  /// The count by which an order was made, if so.
+  private let stated: Int?
   private let state: Mutex<State>
 
   /// The chunk that the scan goes on in, so that others' fetches need look no further; -1 for none.
   private let nextChunk = Atomic<Int32>(-1)
 
-  init(reader: ShardReader, shard: Int) {
+  init(reader: ShardReader, shard: Int, stated: Int?) {
     self.reader = reader
+    self.stated = stated
     self.shard = shard
     let slotBytes = Int64(reader.settings.maxSlotCount) * Int64(ChunkID.sizeBytes)
     self.maxStepBytes = min(32 << 20, slotBytes / 4)
@@ -121,8 +125,25 @@ final class IndexBuild: CacheWaiter {
     if let kept = reader.keptIndex(ofShard: shard) {
       return end(with: kept.index, isInflated: kept.isInflated, isNew: false)
     }
+    guard let published = reader.published else { return beginReading() }
+    let ticket = published.fetch(ofShard: shard) { [self] found in
+      guard let found else { return beginReading() }
+      reader.keep(found, ofShard: shard)
+      end(with: found.index, isInflated: found.isInflated, isNew: false)
+    }
+    guard let ticket else { return }
+    let isOver = state.withLock { state in
+      if state.phase == .opening { state.hop = ticket }
+      return state.phase.isOver
+    }
+    if isOver { ticket.cancel() }
+  }
+
+  /// Nobody has the index: the shard's own bytes are wanted.
+  private func beginReading() {
     let isOn = state.withLock { state in
       guard state.phase == .opening else { return false }
+      state.hop = nil
       state.phase = reader.shards[shard].sizeBytes == 0 ? .scanning : .detecting
       nextChunk.store(0, ordering: .sequentiallyConsistent)
       return true
@@ -217,6 +238,8 @@ final class IndexBuild: CacheWaiter {
   private func takeServed(_ state: inout State) -> ([any CacheWaiter], ShardIndex?) {
     guard state.phase == .scanning, !state.scanner.isDone else { return ([], nil) }
     let count = state.scanner.sampleCount
+    // The last stated sample is shown once it is known to be the last.
+    if let stated, count >= stated { return ([], nil) }
     guard state.waiting.contains(where: { $0.sample < count }) else { return ([], nil) }
     var served: [any CacheWaiter] = []
     state.waiting.removeAll { waiting in

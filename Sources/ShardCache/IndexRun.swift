@@ -5,7 +5,7 @@ import TarIndex
 /// Makes the indexes of many shards, several at a time, and keeps them in a cache directory.
 ///
 /// What an earlier run or a mount has kept is taken from there, so a run that was stopped goes on
-/// where it was.
+/// where it was; what is published in the bucket is not made again either.
 package final class IndexRun: Sendable {
   /// What came of one shard.
   package enum Outcome: Sendable {
@@ -29,6 +29,7 @@ package final class IndexRun: Sendable {
   private let shards: [ObjectInfo]
   private let directory: CacheDirectory?
   private let maxInflatedBytes: Int64
+  private let published: PublishedIndex?
   private let state = Mutex(State(waiting: []))
   private let passedBytes = Atomic<Int64>(0)
 
@@ -37,12 +38,15 @@ package final class IndexRun: Sendable {
   ///   - shards: As listed.
   ///   - directory: Where indexes are looked for and kept; nil keeps none.
   ///   - maxInflatedBytes: A compressed shard with more inside is refused.
+  ///   - published: Is asked before a shard is read.
   package init(
     store: any ObjectStore,
     shards: [ObjectInfo],
     directory: CacheDirectory?,
-    maxInflatedBytes: Int64
+    maxInflatedBytes: Int64,
+    published: PublishedIndex? = nil
   ) {
+    self.published = published
     self.store = store
     self.shards = shards
     self.directory = directory
@@ -117,6 +121,10 @@ package final class IndexRun: Sendable {
 
   private func outcome(ofShard number: Int) -> Outcome {
     if let kept = keptIndex(ofShard: number) { return .known(kept) }
+    if let found = published?.index(ofShard: number) {
+      file(ofShard: number)?.store(found.index, isInflated: found.isInflated)
+      return .known(found)
+    }
     let object = shards[number]
     guard (0...Self.maxObjectBytes).contains(object.sizeBytes) else {
       let what = "impossible size \(object.sizeBytes)"

@@ -18,6 +18,23 @@ extension ShardReader {
     }
   }
 
+  /// Takes what the bucket states of its shards for their counts, before anything is asked.
+  ///
+  /// An order is made by them, so a shard that turns out to hold more or fewer is not served.
+  package func believe(_ counts: StatedCounts) {
+    records.withLock { $0.stated = counts }
+  }
+
+  /// How many samples a shard holds, as far as it is known or believed.
+  package func sampleCount(ofShard shard: Int) -> Int? {
+    records.withLock { records in
+      guard let index = records.shards[shard].index, index.isComplete else {
+        return records.stated[shard]
+      }
+      return index.sampleCount
+    }
+  }
+
   /// Why nothing more can be had of a shard for the life of this mount, if so.
   package func lastingFailure(ofShard shard: Int) -> CacheError? {
     records.withLock { $0.failures[shard] }
@@ -60,7 +77,7 @@ extension ShardReader {
 
   private func build(ofShard shard: Int, _ records: inout Records) -> IndexBuild {
     if let build = records.shards[shard].build { return build }
-    let build = IndexBuild(reader: self, shard: shard)
+    let build = IndexBuild(reader: self, shard: shard, stated: records.stated[shard])
     records.shards[shard].build = build
     return build
   }
@@ -125,7 +142,8 @@ extension ShardReader {
 
   /// Takes a whole index in, keeps it on disk where it is new, and reports what is wrong with it.
   ///
-  /// - Returns: Why the shard cannot be served, under `--strict`.
+  /// - Returns: Why the shard cannot be served: damaged under `--strict`, or not what an order was
+  ///   made by.
   func complete(
     _ index: ShardIndex,
     ofShard shard: Int,
@@ -133,15 +151,25 @@ extension ShardReader {
     isNew: Bool
   ) -> CacheError? {
     let key = shards[shard].key
-    let failure = index.damage.map { damage in
-      CacheError.shardBad(
+    var failure: CacheError?
+    if settings.isStrict, let damage = index.damage {
+      failure = .shardBad(shard: key, errorClass: damage.errorClass.name, offset: damage.offset)
+    }
+    let wrongCount = records.withLock { records -> CacheError? in
+      guard let stated = records.stated[shard], stated != index.sampleCount else { return nil }
+      return .countWrong(
         shard: key,
-        errorClass: damage.errorClass.name,
-        offset: damage.offset
+        stated: stated,
+        found: index.sampleCount,
+        source: records.stated.source(ofShard: shard)
       )
     }
+    if let wrongCount {
+      failure = wrongCount
+      logger.error("\(wrongCount)", metadata: ["event": "shard.count_wrong", "shard": "\(key)"])
+    }
     records.withLock { records in
-      if settings.isStrict, let failure {
+      if let failure {
         records.failures[shard] = records.failures[shard] ?? failure
       } else {
         records.shards[shard].index = index
@@ -163,7 +191,14 @@ extension ShardReader {
       let file = IndexFile(directory: directory, identity: identities[shard])
       workers.run(isUrgent: false) { file.store(index, isInflated: isInflated) }
     }
-    return settings.isStrict ? failure : nil
+    return failure
+  }
+
+  /// Keeps an index on disk that came from the bucket.
+  func keep(_ shard: IndexedShard, ofShard number: Int) {
+    guard let directory else { return }
+    let file = IndexFile(directory: directory, identity: identities[number])
+    workers.run(isUrgent: false) { file.store(shard.index, isInflated: shard.isInflated) }
   }
 
   /// Takes a build that has failed out, unless another is there already.

@@ -55,6 +55,7 @@ package final class ShardReader: Sendable {
 
     /// Failures that last for the life of the mount.
     var failures: [Int: CacheError] = [:]
+    var stated = StatedCounts()
     var isClosed = false
   }
 
@@ -77,6 +78,7 @@ package final class ShardReader: Sendable {
   let store: any ObjectStore
   let disk: ChunkStore?
   let directory: CacheDirectory?
+  let published: PublishedIndex?
   let identities: [ShardIdentity]
   let workers = WorkerPool(name: "cache-io", threadCount: 2)
   let inflaters = WorkerPool(name: "inflate", threadCount: 2)
@@ -97,14 +99,17 @@ package final class ShardReader: Sendable {
   ///   - settings: Budget and limits.
   ///   - directory: Keeps indexes, and chunks where the settings place them on disk; nil keeps
   ///     nothing.
+  ///   - published: The indexes that the bucket holds.
   ///   - logger: For what no caller is told.
   package init(
     store: any ObjectStore,
     shards: [ObjectInfo],
     settings: CacheSettings,
     directory: CacheDirectory?,
+    published: PublishedIndex? = nil,
     logger: Logger
   ) {
+    self.published = published
     self.store = store
     self.shards = shards
     self.settings = settings

@@ -22,7 +22,7 @@ struct TemporaryFile: ~Copyable {
   init?(in folder: Int32) {
     let number = Self.count.add(1, ordering: .relaxed).newValue
     let name = ".\(getpid()).\(number)"
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+    let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
     var descriptor = openat(folder, name, flags, 0o600)
     if descriptor < 0 && errno == EEXIST {
       // Another process of this number left it, or has it in another container.

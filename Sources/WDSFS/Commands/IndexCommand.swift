@@ -17,8 +17,13 @@ struct IndexCommand: Subcommand {
       again. Shards of small members are read whole, of large ones (above about
       1 MB) the headers only; nothing but the index is kept.
 
+      For every machine, in the bucket itself (below .wdsfs/index/): then mounts
+      read no header, and deal ranks of equal length (--partition auto). Publish
+      again after shards were added or replaced: only those are read.
+        wdsfs index s3://bucket/imagenet --publish
+
       Over a cluster, each node its part:
-        wdsfs index s3://bucket/imagenet --world-size 8 --rank $SLURM_PROCID
+        wdsfs index s3://bucket/set --publish --world-size 8 --rank $SLURM_PROCID
       """
   )
 
@@ -34,6 +39,9 @@ struct IndexCommand: Subcommand {
   @OptionGroup(title: "A part of a cluster")
   var partOptions: PartOptions
 
+  @Flag(help: "Put the index into the bucket, for every machine.")
+  var publish = false
+
   @Flag(help: "As JSON.")
   var json = false
 
@@ -48,8 +56,12 @@ struct IndexCommand: Subcommand {
     guard open.directory != nil else {
       throw Failure(.usage, "--cache-dir memory keeps no index; name a directory")
     }
+    let publication = publish ? try Publication(open, settings) : nil
     let indexing = Indexing(open, settings)
-    let report = indexing.run(partOptions.shards(of: open.dataset, settings))
+    var report = indexing.run(partOptions.shards(of: open.dataset, settings))
+    if indexing.failure == nil {
+      report.published = try publication?.publish(indexing.indexRun, indexing.counts)
+    }
     if json {
       try CommandOutput.write(json: report)
     } else {

@@ -6,6 +6,10 @@ struct ListedRemote {
   let address: RemoteAddress
   let store: any ObjectStore
   let dataset: Dataset
+
+  /// What the bucket says of its shards.
+  let stated: BucketStatements
+
   let log: Logger
 
   /// Lists the remote; blocks until the last page.
@@ -25,8 +29,22 @@ struct ListedRemote {
     let address = try StoreWiring.address(settings)
     let store = try StoreWiring.store(at: address, settings, log)
     do throws(Failure) {
-      let dataset = try StoreWiring.dataset(listing: store, at: address, settings)
-      return ListedRemote(address: address, store: store, dataset: dataset, log: log)
+      let (dataset, notes) = try StoreWiring.dataset(listing: store, at: address, settings)
+      let stated = try BucketStatements.read(
+        notes,
+        of: dataset,
+        in: store,
+        at: address,
+        maxCountFiles: BucketStatements.maxCountFiles(settings, nil),
+        log
+      )
+      return ListedRemote(
+        address: address,
+        store: store,
+        dataset: dataset,
+        stated: stated,
+        log: log
+      )
     } catch {
       store.shutDown()
       throw error

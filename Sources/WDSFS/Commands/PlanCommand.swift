@@ -1,6 +1,7 @@
 import ArgumentParser
 import Remote
 import SampleOrder
+import ShardCache
 
 /// `wdsfs plan`: what a mount with these options would do, without making it.
 struct PlanCommand: MountLikeCommand {
@@ -133,7 +134,8 @@ extension Plan.Input {
     worldSize = settings.worldSize.size
     lanes = order.lanes
     shuffleWindow = order.options.shuffleWindow ?? 1
-    partition = order.options.partition ?? .shards
+    let isStated = listed.stated.counts.states(all: listed.dataset.shards.indices)
+    partition = order.options.partition ?? (isStated ? .samples : .shards)
     equalize = order.options.equalize
     epoch = order.firstEpoch ?? 0
     workers = settings.maxWorkers

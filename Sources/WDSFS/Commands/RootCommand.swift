@@ -14,7 +14,7 @@ struct RootCommand: ParsableCommand {
     version: "wdsfs \(Version.text)",
     subcommands: [
       MountCommand.self, UnmountCommand.self, StatusCommand.self, PlanCommand.self,
-      IndexCommand.self, WarmCommand.self, CacheCommand.self, CursorCommand.self,
+      IndexCommand.self, InfoCommand.self, WarmCommand.self, CacheCommand.self, CursorCommand.self,
       VerifyCommand.self, DoctorCommand.self,
     ],
     defaultSubcommand: MountCommand.self

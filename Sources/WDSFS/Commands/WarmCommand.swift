@@ -85,6 +85,7 @@ struct WarmCommand: MountLikeCommand {
     let cache = try CacheWiring.cache(
       over: listed.store,
       listed.dataset,
+      listed.stated.published,
       at: listed.address,
       settings,
       listed.log
@@ -135,7 +136,14 @@ struct WarmCommand: MountLikeCommand {
     _ listed: ListedRemote,
     _ cache: ShardReader
   ) throws(Failure) -> [Int] {
-    let run = try RunWiring.run(settings, nil, listed.dataset, cache, listed.log)
+    let run = try RunWiring.run(
+      settings,
+      nil,
+      listed.dataset,
+      listed.stated.counts,
+      cache,
+      listed.log
+    )
     let size = settings.worldSize.size
     let ranks = settings.worldSize.onlyRank.map { $0..<$0 + 1 } ?? 0..<size
     var wanted: [Int] = []

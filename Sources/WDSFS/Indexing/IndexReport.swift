@@ -22,6 +22,14 @@ struct IndexReport: Encodable {
   let splits: [Split]
   let seconds: Double
 
+  /// Nil without `--publish`.
+  var published: Published?
+
+  struct Published: Encodable {
+    var objects: [String] = []
+    var bytes: Int64 = 0
+  }
+
   struct Problem: Encodable {
     let shard: String
     let reason: String
@@ -47,6 +55,7 @@ struct IndexReport: Encodable {
     case damaged
     case splits
     case seconds
+    case published
   }
 
   init(_ results: IndexResults, of open: OpenDataset, isComplete: Bool, seconds: Double) {
@@ -98,6 +107,10 @@ struct IndexReport: Encodable {
     text += Self.list(failed, "could not be read")
     text += "\(NumberText.counted(shards, "shard")) indexed in \(SizeText.clock(seconds: seconds))"
     text += known > 0 ? ", \(NumberText.grouped(known)) of them known already\n" : "\n"
+    if let published {
+      text += "published in \(NumberText.counted(published.objects.count, "object")), "
+      text += "\(SizeText.bytes(published.bytes)): \(published.objects.first ?? "")\n"
+    }
     return text
   }
 

@@ -12,7 +12,7 @@ final class Indexing: Sendable {
   }
 
   private let open: OpenDataset
-  private let indexRun: IndexRun
+  let indexRun: IndexRun
   private let jobs: Int
   private let remote: String
   private let onIndex: @Sendable (Int, IndexedShard) -> Void
@@ -35,7 +35,8 @@ final class Indexing: Sendable {
       store: open.store,
       shards: open.dataset.shards,
       directory: open.directory,
-      maxInflatedBytes: settings.maxDecompressedBytes
+      maxInflatedBytes: settings.maxDecompressedBytes,
+      published: open.stated.published
     )
   }
 
@@ -52,6 +53,12 @@ final class Indexing: Sendable {
         "could not read \(shard)\(others): \(first.value); run it again for those"
       )
     }
+  }
+
+  /// The samples found in each shard that was done.
+  var counts: [(shard: Int, samples: Int)] {
+    state.withLock { $0.results.summaries }.sorted { $0.key < $1.key }
+      .map { ($0.key, $0.value.samples) }
   }
 
   /// Goes through shards; blocks until all are done, or a signal or an error ends it.

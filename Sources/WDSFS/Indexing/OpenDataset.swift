@@ -9,6 +9,9 @@ struct OpenDataset {
   let store: any ObjectStore
   let dataset: Dataset
 
+  /// What the bucket says of its shards.
+  let stated: BucketStatements
+
   /// Where indexes are kept; nil with `--cache-dir memory`.
   let directory: CacheDirectory?
 
@@ -30,8 +33,15 @@ struct OpenDataset {
     let directory = try cacheDirectory(settings)
     let store = try StoreWiring.store(at: address, settings, log)
     do throws(Failure) {
-      let dataset = try StoreWiring.dataset(listing: store, at: address, settings)
-      return OpenDataset(address: address, store: store, dataset: dataset, directory: directory)
+      let (dataset, notes) = try StoreWiring.dataset(listing: store, at: address, settings)
+      let stated = try BucketStatements.read(notes, of: dataset, in: store, at: address, log)
+      return OpenDataset(
+        address: address,
+        store: store,
+        dataset: dataset,
+        stated: stated,
+        directory: directory
+      )
     } catch {
       store.shutDown()
       throw error

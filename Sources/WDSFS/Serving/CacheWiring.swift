@@ -14,6 +14,7 @@ enum CacheWiring {
   static func cache(
     over store: any ObjectStore,
     _ dataset: Dataset,
+    _ published: PublishedIndex?,
     at address: RemoteAddress,
     _ settings: MountSettings,
     _ log: Logger
@@ -61,6 +62,7 @@ enum CacheWiring {
       shards: dataset.shards,
       settings: cache,
       directory: directory,
+      published: published,
       logger: log
     )
   }

@@ -27,7 +27,7 @@ enum Mount {
     let address = try StoreWiring.address(settings)
     let store = try StoreWiring.store(at: address, settings, log)
     defer { store.shutDown() }
-    let dataset = try StoreWiring.dataset(listing: store, at: address, settings)
+    let (dataset, notes) = try StoreWiring.dataset(listing: store, at: address, settings)
     log.info(
       "listed \(dataset.shards.count) shards in \(dataset.splits.count) splits",
       metadata: [
@@ -35,12 +35,27 @@ enum Mount {
         "splits": "\(dataset.splits.count)",
       ]
     )
-    let cache = try CacheWiring.cache(over: store, dataset, at: address, settings, log)
+    let stated = try BucketStatements.read(
+      notes,
+      of: dataset,
+      in: store,
+      at: address,
+      maxCountFiles: BucketStatements.maxCountFiles(settings, opened?.cursor),
+      log
+    )
+    let cache = try CacheWiring.cache(
+      over: store,
+      dataset,
+      stated.published,
+      at: address,
+      settings,
+      log
+    )
     // Answers that come late, on the store's threads, still look for the cache: it stays until the
     // process ends, which is next.
     _ = Unmanaged.passRetained(cache)
     defer { cache.shutDown() }
-    let run = try RunWiring.run(settings, opened, dataset, cache, log)
+    let run = try RunWiring.run(settings, opened, dataset, stated.counts, cache, log)
     let reads = ReadMeters()
     let metrics = MountMetrics(
       remote: address.displayName,

@@ -14,6 +14,7 @@ enum RunWiring {
   ///   - settings: With the cursor's world size taken up.
   ///   - opened: What `--cursor` names; nil without.
   ///   - dataset: As listed.
+  ///   - stated: What the bucket says of the shards' counts.
   ///   - cache: Counts the shards.
   ///   - log: Hears of progress.
   /// - Returns: The run, at the present world size.
@@ -23,11 +24,14 @@ enum RunWiring {
     _ settings: MountSettings,
     _ opened: OpenCursor?,
     _ dataset: Dataset,
+    _ stated: StatedCounts,
     _ cache: ShardReader,
     _ log: Logger
   ) throws(Failure) -> TrainingRun {
     let names = dataset.splits.map(\.name.description)
-    let cursor = try cursor(settings, opened, dataset)
+    let cursor = try cursor(settings, opened, dataset, stated)
+    cache.believe(believed(stated, dataset, cursor))
+    tell(cursor, log)
     let shards = dataset.splits.map(\.shards)
     let limit = settings.order.maxRankSamples
     let run = TrainingRun(cursor: cursor, splitNames: names, maxRankSamples: limit) { split in
@@ -47,7 +51,8 @@ enum RunWiring {
   private static func cursor(
     _ settings: MountSettings,
     _ opened: OpenCursor?,
-    _ dataset: Dataset
+    _ dataset: Dataset,
+    _ stated: StatedCounts
   ) throws(Failure) -> Cursor {
     var fingerprints: [String: String] = [:]
     for split in dataset.splits {
@@ -67,6 +72,10 @@ enum RunWiring {
         equalize: order.options.equalize,
         lanesAsked: order.lanes
       )
+    // What lies in a local cache has no say here: every node must choose the same.
+    let statedNames = Set(
+      dataset.splits.filter { stated.states(all: $0.shards) }.map(\.name.description)
+    )
     do throws(OrderError) {
       for (name, fingerprint) in fingerprints where cursor.splits[name] == nil {
         let parameters = try OrderParameters(
@@ -75,7 +84,7 @@ enum RunWiring {
           worldSize: size,
           lanes: cursor.lanesAsked,
           shuffleWindow: cursor.shuffleWindow,
-          partition: order.options.partition ?? .shards,
+          partition: order.options.partition ?? (statedNames.contains(name) ? .samples : .shards),
           equalize: cursor.equalize
         )
         cursor.splits[name] = SplitCursor(
@@ -91,7 +100,37 @@ enum RunWiring {
     return cursor
   }
 
+  private static func tell(_ cursor: Cursor, _ log: Logger) {
+    for (name, split) in cursor.splits.sorted(by: { $0.key < $1.key }) {
+      log.info(
+        "\(name) is dealt by \(split.partition.rawValue)",
+        metadata: [
+          "event": "order.partition", "split": "\(name)",
+          "partition": "\(split.partition.rawValue)",
+        ]
+      )
+    }
+  }
+
   // MARK: Counts
+
+  /// The stated counts that an order is made by: where whole shards are dealt, none is needed, and a
+  /// wrong one does no harm.
+  private static func believed(
+    _ stated: StatedCounts,
+    _ dataset: Dataset,
+    _ cursor: Cursor
+  ) -> StatedCounts {
+    var believed = StatedCounts(shardCount: dataset.shards.count)
+    for split in dataset.splits
+    where cursor.splits[split.name.description]?.partition == .samples {
+      for shard in split.shards {
+        guard let count = stated[shard] else { continue }
+        believed.state(count, ofShard: shard, source: stated.source(ofShard: shard))
+      }
+    }
+    return believed
+  }
 
   /// What is known of a split's shards by now.
   private static func shape(of shards: [Int], _ cache: ShardReader) -> DatasetShape {
@@ -99,9 +138,9 @@ enum RunWiring {
       preconditionFailure("\(shards.count) shards")
     }
     for (place, shard) in shards.enumerated() {
-      guard let index = cache.index(ofShard: shard), index.isComplete else { continue }
+      guard let count = cache.sampleCount(ofShard: shard) else { continue }
       // A count out of range is none: the order then asks for it and says so.
-      try? shape.set(.exactly(index.sampleCount), ofShard: place)
+      try? shape.set(.exactly(count), ofShard: place)
     }
     return shape
   }

@@ -42,18 +42,21 @@ enum StoreWiring {
     }
   }
 
+  /// Lists a store; blocks until the last page.
+  ///
+  /// - Returns: The shards by splits, and the objects beside them that may say something of them.
   static func dataset(
     listing store: any ObjectStore,
     at address: RemoteAddress,
     _ settings: MountSettings
-  ) throws(Failure) -> Dataset {
+  ) throws(Failure) -> (dataset: Dataset, notes: [ObjectInfo]) {
     do throws(DatasetError) {
       var options: [SplitOption] = []
       for rule in settings.splits {
         let text = rule.pattern.map { "\(rule.name)=\($0)" } ?? rule.name
         options.append(try SplitOption(parsing: text))
       }
-      return try Dataset(listing: store, at: address, options: options)
+      return try Dataset.list(store, at: address, options: options)
     } catch {
       switch error {
       case .store(let error): throw Failure(error, remote: address.displayName)
