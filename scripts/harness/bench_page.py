@@ -1,0 +1,95 @@
+"""The page and the plot that a benchmark's figures are shown by."""
+
+import statistics
+
+from .console import say
+
+BEGIN, END = "<!-- figures: written by scripts/bench -->\n", "<!-- end of figures -->\n"
+TITLES = {
+    ("jpg", "nginx"): "Samples of 100 KB, a server without delay",
+    ("jpg", "nginx, slow"): "Samples of 100 KB, 20 ms to the first byte and 60 MB/s a connection",
+    ("tiny", "nginx"): "Samples of 2 KB, a server without delay",
+    ("tiny", "nginx, slow"): "Samples of 2 KB, 20 ms to the first byte and 60 MB/s a connection",
+    ("jpg", "rclone serve s3"): "Samples of 100 KB, rclone serve s3",
+    ("tiny", "rclone serve s3"): "Samples of 2 KB, rclone serve s3",
+}
+
+
+def median(runs, name):
+    values = [run[name] for run in runs if name in run]
+    return statistics.median(values) if values else None
+
+
+def peers(rows):
+    """Who reads the same bucket without wdsfs."""
+    return {
+        name: runs for name, runs in rows.items()
+        if not name.startswith("wdsfs") and name != "files on disk"
+    }
+
+
+def table(rows):
+    rates = {name: median(runs, "samples_per_second") for name, runs in rows.items()}
+    best = max(rates[name] for name in peers(rows))
+    yield "| | samples/s | least to most | MB/s | × best peer | mount's CPU s/GB | mount's peak MB |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for name in sorted(rates, key=lambda name: -rates[name]):
+        runs = rows[name]
+        all_rates = [run["samples_per_second"] for run in runs]
+        cpu, peak = median(runs, "mount_cpu_seconds"), median(runs, "mount_peak_resident_bytes")
+        shown = f"**{name}**" if name.startswith("wdsfs") else name
+        yield (
+            f"| {shown} | {rates[name]:,.0f} | {min(all_rates):,.0f} to {max(all_rates):,.0f} "
+            f"| {median(runs, 'megabytes_per_second'):,.0f} | {rates[name] / best:.2f} "
+            f"| {'' if cpu is None else format(cpu / runs[0]['bytes'] * 1e9, '.2f')} "
+            f"| {'' if peak is None else format(peak / 1e6, '.0f')} |"
+        )
+
+
+def draw(groups, path):
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "wdsfs"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(len(groups), 1, figsize=(9, 2.6 * len(groups)))
+    for axis, ((profile, server), rows) in zip([axes] if len(groups) == 1 else axes, groups.items()):
+        # Files that were unpacked beforehand would make every other bar a stub.
+        rows = {name: runs for name, runs in rows.items() if name != "files on disk"}
+        names = sorted(rows, key=lambda name: median(rows[name], "samples_per_second"))
+        middle = [median(rows[name], "samples_per_second") for name in names]
+        spread = [
+            [at - min(run["samples_per_second"] for run in rows[name]) for name, at in zip(names, middle)],
+            [max(run["samples_per_second"] for run in rows[name]) - at for name, at in zip(names, middle)],
+        ]
+        colors = ["#d9622b" if name.startswith("wdsfs") else "#8a9ba8" for name in names]
+        axis.barh(names, middle, xerr=spread, color=colors, ecolor="#444444", capsize=2)
+        axis.set_title(TITLES.get((profile, server), f"{profile}, {server}"), fontsize=9, loc="left")
+        axis.tick_params(labelsize=7)
+        axis.spines[["top", "right"]].set_visible(False)
+    axis.set_xlabel("samples/s, median with least and most", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def write(document, grouped, package):
+    """Puts the figures into docs/performance.md, between its marks, and draws its plot."""
+    groups = grouped(document["runs"])
+    machine = document["machine"]
+    lines = [
+        f"{machine['cpus']} cores ({machine['model']}), Linux {machine['kernel']}, which carry the "
+        f"readers, the mount and the server; {document['processes']} reading processes; medians of "
+        f"{document['rounds']} rounds; {document['time'][:10]}, at {document['commit']}.",
+        "",
+        "![samples a second, by contender](performance.svg)",
+        "",
+    ]
+    for (profile, server), rows in groups.items():
+        lines += [f"### {TITLES.get((profile, server), f'{profile}, {server}')}", "", *table(rows), ""]
+    page = package / "docs/performance.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(before + BEGIN + "\n".join(lines) + END + after, encoding="utf-8")
+    draw(groups, package / "docs/performance.svg")
+    say("wrote docs/performance.md and docs/performance.svg")
