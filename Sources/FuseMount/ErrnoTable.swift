@@ -34,7 +34,9 @@ package enum ErrnoTable {
     case .noSuchObject, .noSuchContainer, .missingShards: ENOENT
     case .objectChanged: ESTALE
     case .refused, .credentials: EACCES
-    case .unreachable, .exhausted, .rangesUnsupported, .badReply, .invalid, .cancelled: EIO
+    case .unreachable, .exhausted, .rangesUnsupported, .badReply, .endlessListing, .invalid,
+      .cancelled:
+      EIO
     // Of what the local system says, only this much is true of our file as well: a shortage of
     // descriptors or memory is never a reader's.
     case .file(_, let status):

@@ -102,6 +102,9 @@ package struct StoreStatistics: Hashable, Sendable {
   package var retries: Int = 0
   package var failures: Int = 0
   package var throttled: Int = 0
+
+  /// Requests sent a second time because the first one took much longer than its peers.
+  package var hedges: Int = 0
   package var bytesReceived: Int64 = 0
   package var requestsInFlight: Int = 0
 

@@ -26,6 +26,8 @@ extension StoreError: CustomStringConvertible {
       "the server gives no parts of \(key), and the wanted part lies too far in to be cut out"
     case .badReply(let what, let detail):
       "\(what) got a reply that makes no sense: \(detail)"
+    case .endlessListing(let what, let detail):
+      "\(what) does not end: \(detail)"
     case .file(let path, let code):
       "cannot read \(path): \(errorText(code))"
     case .cancelled:

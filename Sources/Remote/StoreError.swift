@@ -30,6 +30,9 @@ package enum StoreError: Error, Hashable, Sendable {
   /// What came is not what the protocol allows.
   case badReply(what: String, detail: String)
 
+  /// A listing that would never end, or that cannot be gone on with.
+  case endlessListing(what: String, detail: String)
+
   /// The remote's address or its options make no sense.
   case invalid(String)
 

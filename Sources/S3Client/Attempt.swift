@@ -15,6 +15,10 @@ final class Attempt {
   private(set) var isRejected = false
   private(set) var isHeadTooLarge = false
   private(set) var receivedBytes = 0
+
+  /// How long the reply's head took to come.
+  private(set) var headWait: Duration?
+  let sentAt: ContinuousClock.Instant
   private(set) var speed: SpeedWatch
 
   /// Waits for the budget of `--bwlimit`, not for its receiver.
@@ -36,13 +40,15 @@ final class Attempt {
     _ transfer: Transfer,
     request: HTTPRequest,
     options: TransferOptions,
-    budget: ReceiveBudget?
+    budget: ReceiveBudget?,
+    freshSince: ContinuousClock.Instant?
   ) {
     guard let handle = EasyHandle() else { return nil }
     let now = ContinuousClock.now
     self.transfer = transfer
     self.handle = handle
     self.budget = budget
+    sentAt = now
     body = request.body
     headDeadline = now + options.headTimeout + Self.sendingTime(of: request.body)
     lastByteAt = now
@@ -52,6 +58,18 @@ final class Attempt {
       startingAt: now
     )
     configure(request, options)
+    if let freshSince { avoidConnections(before: freshSince, at: now) }
+  }
+
+  /// Uses no connection, and no address, from before an instant.
+  private func avoidConnections(
+    before instant: ContinuousClock.Instant,
+    at now: ContinuousClock.Instant
+  ) {
+    let age = (now - instant).inSeconds
+    guard age < 3600 else { return }
+    handle.set(CURLOPT_MAXLIFETIME_CONN, max(1, Int(age)))
+    handle.set(CURLOPT_DNS_CACHE_TIMEOUT, min(60, Int(age)))
   }
 
   private func configure(_ request: HTTPRequest, _ options: TransferOptions) {
@@ -131,9 +149,12 @@ final class Attempt {
       return false
     }
     if reply.status < 200 { return true }
+    guard transfer.claim(for: self) else { return false }
     isHeadComplete = true
     headNanoseconds = startedAt.nanosecondsToNow
-    speed.restart(at: .now)
+    let now = ContinuousClock.now
+    headWait = now - sentAt
+    speed.restart(at: now)
     isRejected = !transfer.exchange.received(head: reply)
     return !isRejected
   }

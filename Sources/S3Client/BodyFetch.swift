@@ -6,8 +6,11 @@ final class BodyFetch<Value: Sendable>: Exchange {
   private let target: RequestTarget
   private let maxBytes: Int
   private let read: @Sendable (ReplyHead, [UInt8]) -> Reading
-  private let answer: Answer<Value>
+  private let answer: @Sendable (Result<Value, StoreError>) -> Void
   private let endpointName: String
+  var maxBadReplies: Int?
+  var badReplyEvent = "s3.bad_reply"
+  private(set) var note: ReplyNote?
   private var route: RequestRoute
   private var head: ReplyHead?
   private var body: [UInt8] = []
@@ -36,7 +39,7 @@ final class BodyFetch<Value: Sendable>: Exchange {
     _ target: RequestTarget,
     maxBytes: Int,
     from origin: any Origin,
-    answer: Answer<Value>,
+    answer: @escaping @Sendable (Result<Value, StoreError>) -> Void,
     read: @escaping @Sendable (ReplyHead, [UInt8]) -> Reading
   ) {
     what = target.what
@@ -49,6 +52,9 @@ final class BodyFetch<Value: Sendable>: Exchange {
   }
 
   var usefulBytes: Int64 { 0 }
+  var logKeys: [(key: String, value: String)] { [] }
+
+  func takeRemarks() -> [Remark] { route.takeRemarks() }
 
   func begin() throws(StoreError) -> HTTPRequest? {
     head = nil
@@ -59,6 +65,7 @@ final class BodyFetch<Value: Sendable>: Exchange {
 
   func received(head: ReplyHead) -> Bool {
     self.head = head
+    note = ReplyNote(head)
     return maxBytes > 0 || target.method == .head || head.status >= 300
   }
 
@@ -90,16 +97,17 @@ final class BodyFetch<Value: Sendable>: Exchange {
     guard let head else { return .failed(.badReply, retryAfter: nil, detail: "no reply") }
     switch read(head, body) {
     case .value(let value):
-      answer.give(.success(value))
+      answer(.success(value))
       return .finished
     case .malformed(let detail): return .failed(.badReply, retryAfter: nil, detail: detail)
     case .failure:
       let reply = FailedReply(head: head, body: Array(body.prefix(64 * 1024)))
+      defer { note = route.note ?? note }
       return route.outcome(of: reply, to: target)
     }
   }
 
   func finish(_ failure: StoreError) {
-    answer.give(.failure(failure))
+    answer(.failure(failure))
   }
 }

@@ -42,8 +42,8 @@ package struct CalendarTime: Hashable, Sendable {
 
   /// Reads `2013-05-24T00:00:00.000Z`, also with `UTC` or an offset such as `+02:00` for the `Z`.
   package init?(iso8601 text: String) {
-    let words = text.split(whereSeparator: { !$0.isASCII || !$0.isNumber })
-    guard let time = CalendarTime(parts: words.prefix(6).compactMap { Int64($0) }) else {
+    let words = text.utf8.split { $0 < UInt8(ascii: "0") || $0 > UInt8(ascii: "9") }
+    guard let time = CalendarTime(parts: words.prefix(6).compactMap { Int64(Substring($0)) }) else {
       return nil
     }
     if text.hasSuffix("Z") || text.hasSuffix("UTC") {

@@ -22,6 +22,23 @@ protocol Exchange: AnyObject {
 
   /// No further attempt: the exchange answers whom it owes an answer, once.
   func finish(_ failure: StoreError)
+
+  /// How many replies that make no sense are asked for again; nil: as the policy says.
+  var maxBadReplies: Int? { get }
+
+  // MARK: For the log
+
+  /// What it is called when such a reply came.
+  var badReplyEvent: String { get }
+
+  /// What it is about.
+  var logKeys: [(key: String, value: String)] { get }
+
+  /// The last reply that was no data.
+  var note: ReplyNote? { get }
+
+  /// Takes what there is to say since the last call.
+  func takeRemarks() -> [Remark]
 }
 
 /// How an attempt ended, as the transport saw it.

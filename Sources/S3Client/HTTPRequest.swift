@@ -54,6 +54,9 @@ struct RequestTarget: Sendable {
   /// What a PUT sends.
   var body: RequestBody?
 
+  /// Whether a checksum of the whole is to come with the reply, where the store has one.
+  var wantsChecksum = false
+
   /// For messages, for example `bytes 0..<512 of s3://bucket/key`.
   var what: String
 }

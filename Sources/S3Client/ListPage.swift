@@ -20,7 +20,23 @@ package struct ListPage: Sendable {
     var size: [UInt8] = []
     var eTag: [UInt8] = []
     var modified: [UInt8] = []
-    var isTooLong = false
+
+    mutating func take(_ text: [UInt8], of name: String) {
+      switch name {
+      case "Key": key += text
+      case "Size": size += text
+      case "ETag": eTag += text
+      case "LastModified": modified += text
+      default: break
+      }
+    }
+  }
+
+  /// Makes a page of what it would say; a token means that more follows.
+  package init(objects: [ObjectInfo], nextToken: String?) {
+    self.objects = objects
+    self.nextToken = nextToken
+    isTruncated = nextToken != nil
   }
 
   /// Reads a reply's body.
@@ -48,15 +64,15 @@ package struct ListPage: Sendable {
         }
         path.removeLast()
       case .text(let text):
-        switch path.dropFirst().joined(separator: "/") {
-        case "Contents/Key": entry.key += text
-        case "Contents/Size": entry.size += text
-        case "Contents/ETag": entry.eTag += text
-        case "Contents/LastModified": entry.modified += text
-        case "EncodingType": isEncoded = text == Array("url".utf8)
-        case "IsTruncated": truncated += text
-        case "NextContinuationToken": token += text
-        default: break
+        if path.count == 3, path[1] == "Contents" {
+          entry.take(text, of: path[2])
+        } else if path.count == 2 {
+          switch path[1] {
+          case "EncodingType": isEncoded = text == Array("url".utf8)
+          case "IsTruncated": truncated += text
+          case "NextContinuationToken": token += text
+          default: break
+          }
         }
       }
     }

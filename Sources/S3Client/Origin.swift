@@ -1,3 +1,4 @@
+import Logging
 import Remote
 
 /// What differs between an S3 endpoint and a plain web server.
@@ -40,8 +41,11 @@ enum ReplyVerdict {
   case failed(RetryCause, detail: String)
   case hopeless(StoreError)
 
-  /// The origin has learnt how to ask better, for example in another region.
+  /// The origin has learnt how to ask better.
   case again
+
+  /// So it has, and it is worth a word, for example another region.
+  case learnt(Remark)
 
   /// The origin finds out how to ask better; the error stands where a request has learnt before.
   case later(Lesson, otherwise: StoreError)
@@ -65,6 +69,10 @@ struct RequestRoute {
   private var hasWaited = false
   private var lastURL = ""
   private var lastSigning: HTTPRequest.Signing?
+  private var remarks: [Remark] = []
+
+  /// The last reply that was no data.
+  private(set) var note: ReplyNote?
 
   init(_ origin: any Origin) {
     self.origin = origin
@@ -83,6 +91,7 @@ struct RequestRoute {
   }
 
   mutating func outcome(of reply: FailedReply, to target: RequestTarget) -> AttemptOutcome {
+    note = ReplyNote(reply.head, code: ErrorBody(reply.body).code)
     if reply.head.status == 407 {
       let detail = "the proxy lets nobody through: HTTP 407"
       return .hopeless(.unreachable(endpoint: origin.endpointName, detail: detail))
@@ -105,15 +114,27 @@ struct RequestRoute {
       hasWaited = true
       reset()
       return .later(lesson)
-    case .again:
-      lessons += 1
-      reset()
-      return lessons <= Self.maxLessons
-        ? .again
-        : .hopeless(
-          .refused(what: target.what, code: "HTTP \(reply.head.status)", detail: "again and again")
-        )
+    case .again: return again(after: reply.head, target)
+    case .learnt(let remark):
+      remarks.append(remark)
+      return again(after: reply.head, target)
     }
+  }
+
+  mutating func takeRemarks() -> [Remark] {
+    defer { remarks = [] }
+    return remarks
+  }
+
+  private mutating func again(after head: ReplyHead, _ target: RequestTarget) -> AttemptOutcome {
+    lessons += 1
+    reset()
+    guard lessons <= Self.maxLessons else {
+      return .hopeless(
+        .refused(what: target.what, code: "HTTP \(head.status)", detail: "again and again")
+      )
+    }
+    return .again
   }
 
   private mutating func follow(_ location: String, _ target: RequestTarget) -> AttemptOutcome {
@@ -122,15 +143,14 @@ struct RequestRoute {
       origin.mayFollow(url, number: redirects)
     else {
       let host = WebURL(lastURL)?.resolving(location)?.server.authority ?? "nowhere"
-      return .hopeless(
-        .refused(
-          what: target.what,
-          code: "redirect refused",
-          detail: "the server sends us on to \(PrintableName.text(host.utf8))"
-        )
-      )
+      let shown = PrintableName.text(host.utf8)
+      let text = "redirect refused: the server sends us on to \(shown)"
+      remarks.append(Remark(level: .warning, event: "s3.redirect", text: text))
+      return .hopeless(.badReply(what: target.what, detail: text))
     }
     redirect = url
+    let host = PrintableName.text(url.server.authority.utf8)
+    remarks.append(Remark(level: .info, event: "s3.redirect", text: "sent on to \(host)"))
     return .again
   }
 }

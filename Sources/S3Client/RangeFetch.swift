@@ -1,3 +1,4 @@
+import Logging
 import Remote
 
 /// A range GET with all its attempts: holds every reply to what was listed and asked for, and goes
@@ -51,6 +52,15 @@ final class RangeFetch: Exchange {
   /// Where the present attempt's range ends.
   private var askedEnd: Int64 = 0
 
+  /// As it was sent; nil where the whole was asked for.
+  private var askedRange: Range<Int64>?
+
+  /// Of a whole object whose store says one, over what was handed on.
+  private var checksum: ContentChecksum?
+  private(set) var note: ReplyNote?
+  private(set) var badReplyEvent = "s3.bad_reply"
+  private var remarks: [Remark] = []
+
   /// The longest range to ask for; less than all once the server gave an open-ended reply.
   private var maxPieceBytes = Int64.max
 
@@ -71,6 +81,19 @@ final class RangeFetch: Exchange {
   }
 
   var usefulBytes: Int64 { position - wanted.range.lowerBound }
+  var maxBadReplies: Int? { nil }
+
+  var logKeys: [(key: String, value: String)] {
+    [
+      ("shard", object.key.description), ("off", "\(wanted.range.lowerBound)"),
+      ("len", "\(wanted.range.count)"),
+    ]
+  }
+
+  func takeRemarks() -> [Remark] {
+    defer { remarks = [] }
+    return remarks + route.takeRemarks()
+  }
 
   private var object: ObjectInfo { wanted.object }
   private var end: Int64 { wanted.range.upperBound }
@@ -90,21 +113,26 @@ final class RangeFetch: Exchange {
     let tag = EntityTag(object.eTag)
     askedEnd = object.acceptsRanges ? position + min(end - position, maxPieceBytes) : end
     let isWhole = position == 0 && askedEnd == object.sizeBytes
+    askedRange = !object.acceptsRanges || isWhole ? nil : position..<askedEnd
     return try route.request(
       for: RequestTarget(
         key: object.key,
-        range: !object.acceptsRanges || isWhole ? nil : position..<askedEnd,
+        range: askedRange,
         eTag: tag.isStrong ? tag.value : nil,
+        wantsChecksum: isWhole,
         what: what
       )
     )
   }
 
   func received(head: ReplyHead) -> Bool {
+    note = ReplyNote(head)
+    badReplyEvent = "s3.bad_reply"
     switch head.status {
     case 200, 206:
       do throws(Refusal) {
         reply = try accept(head)
+        if position == 0, end == object.sizeBytes { checksum = ContentChecksum(head) }
         return true
       } catch {
         outcome = error.outcome
@@ -167,8 +195,11 @@ final class RangeFetch: Exchange {
     let count = Int(min(left, Int64(bytes.count)))
     let isLast = Int64(count) == left
     if count > 0 {
-      switch receiver?.receive(UnsafeRawBufferPointer(rebasing: bytes[..<count])) ?? .stop {
-      case .more: position += Int64(count)
+      let block = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+      switch receiver?.receive(block) ?? .stop {
+      case .more:
+        position += Int64(count)
+        checksum?.update(block)
       case .pause: return .pause
       case .stop:
         outcome = .hopeless(.cancelled)
@@ -188,6 +219,7 @@ final class RangeFetch: Exchange {
       return finished()
     case (.completed, .failure(let head)), (.rejected, .failure(let head)),
       (.broken, .failure(let head)), (.stalled, .failure(let head)):
+      defer { note = route.note }
       return route.outcome(
         of: FailedReply(head: head, body: errorBody),
         to: RequestTarget(key: object.key, what: what)
@@ -209,6 +241,7 @@ final class RangeFetch: Exchange {
       switch held.withUnsafeBytes({ receiver?.receive($0) ?? .stop }) {
       case .more:
         position += Int64(held.count)
+        held.withUnsafeBytes { checksum?.update($0) }
         held = []
       case .pause: return .parked
       case .stop: return .hopeless(.cancelled)
@@ -224,6 +257,12 @@ final class RangeFetch: Exchange {
   }
 
   private func finished() -> AttemptOutcome {
+    if let checksum, !checksum.isRight {
+      // The bytes are out of our hands: whoever got them throws them away, and asks again.
+      let detail = "the bytes do not have the \(checksum.name) that the store says"
+      remarks.append(Remark(level: .warning, event: "s3.checksum", text: detail))
+      return .hopeless(.badReply(what: what, detail: detail))
+    }
     answer(.success(()))
     return .finished
   }
@@ -269,11 +308,18 @@ extension RangeFetch {
     if let text = head["content-range"] {
       return try accept(range: text, length, isSame: isSame)
     }
-    guard head.status == 200 else { throw .badReply("a part without Content-Range") }
+    guard head.status == 200 else {
+      badReplyEvent = "s3.bad_range"
+      throw .badReply("a part without Content-Range")
+    }
     if let length, length != object.sizeBytes { throw otherSize(length, isSame: isSame) }
     guard position == 0 || !object.acceptsRanges || wanted.range.lowerBound <= Self.maxCutBytes
     else {
       throw Refusal(outcome: .hopeless(.rangesUnsupported(key: object.key)))
+    }
+    if askedRange != nil {
+      let text = "the server gives the whole for a part; what is wanted is cut out"
+      remarks.append(Remark(level: .info, event: "s3.range_ignored", text: text))
     }
     return .data(
       skip: position,
@@ -288,6 +334,7 @@ extension RangeFetch {
     _ length: Int64?,
     isSame: Bool
   ) throws(Refusal) -> Reply {
+    badReplyEvent = "s3.bad_range"
     guard let found = ContentRange(text) else {
       throw .badReply("Content-Range '\(PrintableName.text(text.utf8))'")
     }
@@ -326,6 +373,10 @@ extension RangeFetch {
         throw Refusal(outcome: .hopeless(changed(found: PrintableName.text(text.utf8))))
       }
       return true
+    }
+    if !object.eTag.isEmpty, !listed.isMade {
+      let text = "a reply has no ETag; its time and size stand in for it from now on"
+      remarks.append(Remark(level: .warning, event: "s3.no_etag", text: text, isOnce: true))
     }
     if object.modifiedSeconds != 0, let text = head["last-modified"],
       let found = CalendarTime(httpDate: text)

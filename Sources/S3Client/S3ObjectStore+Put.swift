@@ -31,7 +31,9 @@ extension S3ObjectStore: WritableStore {
     )
     target.method = .put
     target.body = RequestBody(content)
-    let fetch = BodyFetch(target, maxBytes: 64 << 10, from: origin, answer: answer) { head, _ in
+    let fetch = BodyFetch(target, maxBytes: 64 << 10, from: origin, answer: answer.give) {
+      head,
+      _ in
       head.status == 200 ? .value(()) : .failure
     }
     let ticket = loop.start(fetch, priority: .reader, deadline: .now + Self.putTimeout)

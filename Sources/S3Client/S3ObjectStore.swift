@@ -3,12 +3,6 @@ package import Remote
 
 /// The store over an S3 bucket.
 package final class S3ObjectStore: ObjectStore {
-  /// FAULTS.md, S27.
-  static let maxKeys = 10_000_000
-
-  /// S3 may send some where keys were deleted; a server that sends no others never ends.
-  private static let maxEmptyPages = 100
-
   package let displayName: String
   package var identity: String { origin.identity }
   let origin: S3Origin
@@ -59,68 +53,15 @@ package final class S3ObjectStore: ObjectStore {
   package func list(
     onPage page: (_ objects: [ObjectInfo]) throws(StoreError) -> Void
   ) throws(StoreError) {
-    var token: String?
-    var keyCount = 0
-    var oddEntries = 0
-    var emptyPages = 0
-    repeat {
-      let found = try self.page(after: token)
-      keyCount += found.objects.count
-      oddEntries += found.oddEntries
-      guard keyCount <= Self.maxKeys else {
-        throw .badReply(
-          what: "listing \(displayName)",
-          detail: "more than \(Self.maxKeys) keys; name a prefix that holds fewer"
-        )
-      }
-      try page(found.objects)
-      guard found.isTruncated else { break }
-      guard let next = found.nextToken, next != token else {
-        throw .badReply(
-          what: "listing \(displayName)",
-          detail: found.nextToken == nil
-            ? "there is more to list and no way to ask for it" : "the same page comes again"
-        )
-      }
-      emptyPages = found.objects.isEmpty && found.oddEntries == 0 ? emptyPages + 1 : 0
-      guard emptyPages <= Self.maxEmptyPages else {
-        throw .badReply(what: "listing \(displayName)", detail: "one empty page after another")
-      }
-      token = next
-    } while true
-    if oddEntries > 0 {
-      logger.warning(
-        "\(oddEntries) entries of the listing have no usable key or size and are left out",
-        metadata: ["event": "list.bad_entry", "count": "\(oddEntries)"]
-      )
-    }
-  }
-
-  private func page(after token: String?) throws(StoreError) -> ListPage {
-    var query = [
-      (name: "list-type", value: "2"), (name: "encoding-type", value: "url"),
-      (name: "max-keys", value: "1000"),
-    ]
-    // A prefix of bytes that are no UTF-8 cannot be asked for as text, so it is left out here.
-    if let text = String(validating: prefix, as: UTF8.self), !text.isEmpty {
-      query.append(("prefix", text))
-    }
-    if let token { query.append(("continuation-token", token)) }
-    let answer = Answer<ListPage>()
-    let target = RequestTarget(query: query, what: "listing \(displayName)")
-    let fetch = BodyFetch(target, maxBytes: ListPage.maxBytes, from: origin, answer: answer) {
-      head,
-      body in
-      guard head.status == 200 else { return .failure }
-      do throws(XMLPullParser.Malformed) {
-        return .value(try ListPage(body))
-      } catch {
-        return .malformed("no usable listing: \(error.detail), at byte \(error.offset)")
-      }
-    }
-    let ticket = loop.start(fetch, priority: .reader, deadline: .now + listTimeout)
-    defer { ticket.cancel() }
-    return try answer.wait()
+    let listing = BucketListing(
+      origin: origin,
+      prefix: prefix,
+      displayName: displayName,
+      loop: loop,
+      timeout: listTimeout,
+      logger: logger
+    )
+    try listing.list(onPage: page)
   }
 
   package func fetch(

@@ -29,6 +29,12 @@ final class Transfer: FetchTicket, @unchecked Sendable {
   var lastFailure = "no attempt was made"
   var lastEnd: AttemptEnd?
   var lastCause: RetryCause?
+
+  /// A second attempt beside the one in flight, while neither has got a reply.
+  var rival: Attempt?
+
+  /// The attempt whose reply counts: the first to get one.
+  weak var claimant: Attempt?
   let startedAt: ContinuousClock.Instant
 
   /// When the transfer ends, whatever came; nil: never, as long as bytes come.
@@ -55,6 +61,12 @@ final class Transfer: FetchTicket, @unchecked Sendable {
 
   func resume() {
     loop?.send(.resume(self))
+  }
+
+  /// Whether an attempt's reply counts; the first that asks is told so.
+  func claim(for attempt: Attempt) -> Bool {
+    if claimant == nil { claimant = attempt }
+    return claimant === attempt
   }
 
   func raisePriority() {

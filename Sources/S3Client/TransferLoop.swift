@@ -58,7 +58,7 @@ final class TransferLoop: Sendable {
         multi: handle.raw,
         endpoint: endpoint,
         generator: generator,
-        log: EventLog(logger)
+        log: TransferLog(logger)
       )
       scheduler.run()
       mailbox.withLock { $0.multi = nil }

@@ -14,7 +14,7 @@ final class TransferScheduler {
   private let options: TransferOptions
   private let endpoint: String
   private var generator: any RandomNumberGenerator
-  private var log: EventLog
+  private var log: TransferLog
 
   /// In the order they came; those in front that are gone are taken out in bulk.
   private var readers = TransferQueue()
@@ -28,13 +28,18 @@ final class TransferScheduler {
   private var pace: RateLimit?
   private var nextCheck = ContinuousClock.now
   private var isHoldingBack = false
+  private var hedges = HedgePlan()
+  private var stalls = StallHistory()
+
+  /// Transfers with two attempts under way, of which the first to get a reply counts.
+  private var raced: [Transfer] = []
 
   init(
     loop: TransferLoop,
     multi: UnsafeMutableRawPointer,
     endpoint: String,
     generator: any RandomNumberGenerator,
-    log: EventLog
+    log: TransferLog
   ) {
     self.loop = loop
     self.multi = multi
@@ -63,6 +68,7 @@ final class TransferScheduler {
       startWaiting(now)
       var running: Int32 = 0
       curl_multi_perform(multi, &running)
+      endRaces()
       takeFinished()
       checkTimes(.now)
       startWaiting(.now)
@@ -167,21 +173,63 @@ final class TransferScheduler {
       transfer.state = .finished
       return
     }
-    let attempt = Attempt(transfer, request: request, options: options, budget: budget)
-    guard let attempt else {
+    guard let attempt = send(request, for: transfer) else {
       finish(transfer, .unreachable(endpoint: endpoint, detail: "libcurl gave no handle"))
       return
     }
     transfer.state = .inFlight(attempt)
+    transfer.claimant = nil
     transfer.retry.began(at: .now)
+    if transfer.retry.totalAttempts > 1 { loop.count { $0.retries += 1 } }
+  }
+
+  /// Puts a request on the wire; nil where libcurl has no handle left.
+  private func send(_ request: HTTPRequest, for transfer: Transfer) -> Attempt? {
+    let attempt = Attempt(
+      transfer,
+      request: request,
+      options: options,
+      budget: budget,
+      freshSince: stalls.freshSince
+    )
+    guard let attempt else { return nil }
     pace?.spend(1)
     inFlight[ObjectIdentifier(attempt)] = attempt
     curl_multi_add_handle(multi, attempt.handle.raw)
     loop.count { statistics in
       statistics.requests += 1
-      statistics.retries += transfer.retry.totalAttempts > 1 ? 1 : 0
       statistics.requestsInFlight += 1
     }
+    return attempt
+  }
+
+  /// Asks a second time for what a reader has waited for much longer than its peers did.
+  private func hedge(_ attempt: Attempt, _ now: ContinuousClock.Instant) {
+    let transfer = attempt.transfer
+    guard case .inFlight(let current) = transfer.state, current === attempt,
+      transfer.priority == .reader, !attempt.isHeadComplete, transfer.rival == nil,
+      let patience = hedges.patience, now - attempt.sentAt > patience, !quota.isOpen,
+      inFlight.count < limit.current + options.extraReaderSlots, hedges.take(),
+      let request = try? transfer.exchange.begin()
+    else { return }
+    transfer.rival = send(request, for: transfer)
+    raced.append(transfer)
+    loop.count { $0.hedges += 1 }
+    log.hedged(transfer, after: now - attempt.sentAt)
+  }
+
+  /// Cuts what has lost against a second attempt, or the other way round.
+  private func endRaces() {
+    guard !raced.isEmpty else { return }
+    for transfer in raced {
+      guard let winner = transfer.claimant, let rival = transfer.rival,
+        case .inFlight(let first) = transfer.state
+      else { continue }
+      takeOut(winner === rival ? first : rival)
+      transfer.state = .inFlight(winner)
+      transfer.rival = nil
+    }
+    raced.removeAll { $0.rival == nil }
   }
 
   /// Lets bodies that `--bwlimit` holds back go on, a reader's first, until the budget is spent.
@@ -244,6 +292,8 @@ final class TransferScheduler {
       } else if let end = attempt.overdue(at: now) {
         takeOut(attempt)
         ended(attempt, end)
+      } else {
+        hedge(attempt, now)
       }
     }
     for transfer in waiting {
@@ -264,7 +314,22 @@ final class TransferScheduler {
 
   private func ended(_ attempt: Attempt, _ end: AttemptEnd) {
     let transfer = attempt.transfer
-    guard case .inFlight(let current) = transfer.state, current === attempt else { return }
+    if case .stalled = end, stalls.stalled(at: .now) {
+      log.write(
+        .notice,
+        "net.dns",
+        "\(endpoint) stalls again and again; its name is looked up anew"
+      )
+    }
+    guard case .inFlight(let current) = transfer.state else { return }
+    if let rival = transfer.rival, transfer.claimant == nil {
+      // The other one may still get through.
+      if current === attempt { transfer.state = .inFlight(rival) }
+      if current === attempt || rival === attempt { transfer.rival = nil }
+      return
+    }
+    guard current === attempt else { return }
+    if let wait = attempt.headWait, case .completed = end { hedges.succeeded(after: wait) }
     if attempt.receivedBytes > 0 || attempt.wasPaused {
       transfer.retry.advanced(
         to: transfer.exchange.usefulBytes,
@@ -274,7 +339,9 @@ final class TransferScheduler {
     }
     transfer.lastEnd = end
     if case .completed = end { loop.note(attempt) }
-    settle(transfer, transfer.exchange.ended(end))
+    let outcome = transfer.exchange.ended(end)
+    log.remark(transfer)
+    settle(transfer, outcome)
   }
 
   private func settle(_ transfer: Transfer, _ outcome: AttemptOutcome) {
@@ -313,12 +380,14 @@ final class TransferScheduler {
       loop.count { $0.throttled += 1 }
     }
     let wasOpen = quota.isOpen
+    var policy = options.retry
+    if let most = transfer.exchange.maxBadReplies { policy.maxBadReplies = most }
     let delay = transfer.retry.delay(
       after: cause,
       retryAfter: retryAfter,
       now: now,
       fraction: Double.random(in: 0..<1, using: &generator),
-      policy: options.retry,
+      policy: policy,
       quota: &quota
     )
     if quota.isOpen, !wasOpen {
@@ -334,23 +403,7 @@ final class TransferScheduler {
     }
     let reason = RetryReason(cause, transfer.lastEnd)
     loop.count { $0.retriesByReason[reason, default: 0] += 1 }
-    let event =
-      switch (cause, transfer.lastEnd) {
-      case (.throttled, _): "s3.throttled"
-      case (.badReply, _): "s3.bad_reply"
-      case (_, .stalled): "s3.stalled"
-      case (_, .unresolved): "net.dns"
-      case (_, .noConnection): "net.connect"
-      case (.reset, _) where transfer.exchange.usefulBytes > 0: "s3.resumed"
-      default: "s3.retry"
-      }
-    log.write(
-      cause == .throttled || cause == .badReply ? .warning : .info,
-      event,
-      "\(transfer.exchange.what): \(transfer.lastFailure); again in \(delay.wholeMilliseconds) ms",
-      about: transfer.exchange.what,
-      ["attempt": "\(transfer.retry.totalAttempts)", "ms": "\(delay.wholeMilliseconds)"]
-    )
+    log.retried(transfer, cause, after: delay)
     if delay == .zero {
       enqueue(transfer)
     } else {
@@ -363,7 +416,9 @@ final class TransferScheduler {
   private func finish(_ transfer: Transfer, _ error: StoreError) {
     switch transfer.state {
     case .finished: return
-    case .inFlight(let attempt): takeOut(attempt)
+    case .inFlight(let attempt):
+      takeOut(attempt)
+      if let rival = transfer.rival.take() { takeOut(rival) }
     case .delayed: delayed.removeAll { $0 === transfer }
     case .learning: learning.removeAll { $0 === transfer }
     case .parked: break
@@ -374,14 +429,7 @@ final class TransferScheduler {
     transfer.state = .finished
     if error != .cancelled {
       loop.count { $0.failures += 1 }
-      let isTrust = if case .untrusted = transfer.lastEnd { true } else { false }
-      log.write(
-        isTrust ? .error : .debug,
-        isTrust ? "tls.failed" : "s3.failed",
-        "\(error)",
-        about: transfer.exchange.what,
-        ["attempt": "\(transfer.retry.totalAttempts)"]
-      )
+      log.failed(transfer, error)
     }
     transfer.exchange.finish(error)
   }

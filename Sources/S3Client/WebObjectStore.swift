@@ -171,7 +171,9 @@ extension WebObjectStore {
       range: method == .get ? 0..<1 : nil,
       what: "asking for \(origin.base.text)\(key)"
     )
-    let fetch = BodyFetch(target, maxBytes: 0, from: origin, answer: answer) { head, _ in
+    let fetch = BodyFetch(target, maxBytes: 0, from: origin, answer: answer.give) {
+      head,
+      _ in
       if method == .head, head.status == 405 || head.status == 501 { return .value(nil) }
       // An empty object has no first byte (RFC 9110, section 14.4).
       if head.status == 416, head["content-range"] == "bytes */0" {

@@ -102,17 +102,12 @@ package struct XMLPullParser: ~Copyable {
 
   /// A name without its namespace prefix.
   private mutating func name() throws(Malformed) -> String {
-    let name = bytes[place...].prefix(256).prefix { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
-        UInt8(ascii: "."), UInt8(ascii: ":"):
-        true
-      default: false
-      }
-    }
-    guard !name.isEmpty else { throw failure("a name is missing") }
-    place = name.endIndex
+    let start = place
+    let end = min(bytes.count, place + 256)
+    while place < end, Self.isNameByte(bytes[place]) { place += 1 }
+    guard place > start else { throw failure("a name is missing") }
+    var name = bytes[start..<place]
+    if let colon = name.firstIndex(of: UInt8(ascii: ":")) { name = name[(colon + 1)...] }
     return String(decoding: name, as: UTF8.self)
   }
 
@@ -121,36 +116,60 @@ package struct XMLPullParser: ~Copyable {
   /// Text up to the next tag, with what comments and the declaration take out of it.
   private mutating func characters() throws(Malformed) -> [UInt8] {
     var text: [UInt8] = []
-    while let byte = byte(at: place) {
-      if byte == UInt8(ascii: "<") {
-        if skip("<!--") {
-          try skip(to: "-->")
-        } else if skip("<![CDATA[") {
-          let start = place
-          try skip(to: "]]>")
-          text += bytes[start..<(place - 3)]
-        } else if skip("<?xml") {
-          guard !hasRoot else { throw failure("a declaration within the document") }
-          try skip(to: "?>")
-        } else if [UInt8(ascii: "!"), UInt8(ascii: "?")].contains(self.byte(at: place + 1)) {
-          throw failure("a document type or an instruction, which are not allowed")
-        } else {
-          break
-        }
-      } else if byte == UInt8(ascii: "&") {
-        text += try reference()
-      } else {
-        guard byte >= 0x20 || [9, 10, 13].contains(byte) else {
-          throw failure("a control character")
-        }
-        text.append(byte)
+    var isASCII = true
+    while place < bytes.count {
+      let start = place
+      while place < bytes.count, Self.isPlain(bytes[place]) {
+        if bytes[place] >= 0x80 { isASCII = false }
         place += 1
       }
+      text += bytes[start..<place]
       guard text.count <= maxTextBytes else { throw failure("a text is too long") }
+      guard place < bytes.count else { break }
+      switch bytes[place] {
+      case UInt8(ascii: "&"):
+        text += try reference()
+        isASCII = false
+      case UInt8(ascii: "<"):
+        guard let more = try markup() else { return try checked(text, isASCII: isASCII) }
+        text += more
+        isASCII = isASCII && more.isEmpty
+      default: throw failure("a control character")
+      }
     }
-    let isBlank = text.allSatisfy { [9, 10, 13, 32].contains($0) }
-    guard isBlank || !open.isEmpty else { throw failure("text outside of the root element") }
-    guard String(validating: text, as: UTF8.self) != nil else { throw failure("no UTF-8 text") }
+    return try checked(text, isASCII: isASCII)
+  }
+
+  /// The text within a comment, a CDATA section or the declaration; nil before a tag.
+  private mutating func markup() throws(Malformed) -> ArraySlice<UInt8>? {
+    if skip("<!--") {
+      try skip(to: "-->")
+      return []
+    }
+    if skip("<![CDATA[") {
+      let start = place
+      try skip(to: "]]>")
+      return bytes[start..<(place - 3)]
+    }
+    if skip("<?xml") {
+      guard !hasRoot else { throw failure("a declaration within the document") }
+      try skip(to: "?>")
+      return []
+    }
+    let next = byte(at: place + 1)
+    guard next != UInt8(ascii: "!"), next != UInt8(ascii: "?") else {
+      throw failure("a document type or an instruction, which are not allowed")
+    }
+    return nil
+  }
+
+  private func checked(_ text: [UInt8], isASCII: Bool) throws(Malformed) -> [UInt8] {
+    guard !open.isEmpty || text.allSatisfy(Self.isBlank) else {
+      throw failure("text outside of the root element")
+    }
+    guard isASCII || String(validating: text, as: UTF8.self) != nil else {
+      throw failure("no UTF-8 text")
+    }
     return text
   }
 
@@ -160,10 +179,9 @@ package struct XMLPullParser: ~Copyable {
       throw failure("a reference does not end")
     }
     let name = String(decoding: bytes[(place + 1)..<end], as: UTF8.self)
-    let named = ["amp": "&", "lt": "<", "gt": ">", "quot": "\"", "apos": "'"]
-    if let text = named[name] {
+    if let byte = Self.predefined(name) {
       place = end + 1
-      return Array(text.utf8)
+      return [byte]
     }
     let number =
       name.hasPrefix("#x")
@@ -174,6 +192,18 @@ package struct XMLPullParser: ~Copyable {
     else { throw failure("a reference to something unknown") }
     place = end + 1
     return Array(String(Character(scalar)).utf8)
+  }
+
+  /// The five entities that need no declaration (XML 1.0, section 4.6).
+  private static func predefined(_ name: String) -> UInt8? {
+    switch name {
+    case "amp": UInt8(ascii: "&")
+    case "lt": UInt8(ascii: "<")
+    case "gt": UInt8(ascii: ">")
+    case "quot": UInt8(ascii: "\"")
+    case "apos": UInt8(ascii: "'")
+    default: nil
+    }
   }
 
   // MARK: - Bytes
@@ -201,8 +231,27 @@ package struct XMLPullParser: ~Copyable {
   @discardableResult
   private mutating func skipBlanks() -> Bool {
     let start = place
-    while let byte = byte(at: place), [9, 10, 13, 32].contains(byte) { place += 1 }
+    while place < bytes.count, Self.isBlank(bytes[place]) { place += 1 }
     return place > start
+  }
+
+  private static func isBlank(_ byte: UInt8) -> Bool {
+    byte == 32 || byte == 9 || byte == 10 || byte == 13
+  }
+
+  /// Whether a byte is text that stands for itself.
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    (byte >= 0x20 || isBlank(byte)) && byte != UInt8(ascii: "<") && byte != UInt8(ascii: "&")
+  }
+
+  private static func isNameByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
+      UInt8(ascii: "."), UInt8(ascii: ":"):
+      true
+    default: false
+    }
   }
 
   private func failure(_ detail: String) -> Malformed {

@@ -45,6 +45,17 @@ import Testing
     )
   }
 
+  @Test("the documentation's query of a name without a value is signed as there")
+  func lifecycle() throws {
+    var input = RequestSignature.Input(host: "examplebucket.s3.amazonaws.com", path: "/")
+    input.query = "lifecycle="
+    #expect(
+      try signature(of: input).hasSuffix(
+        "Signature=fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"
+      )
+    )
+  }
+
   @Test("the key of the day is made anew for another secret's owner and another day")
   func dayKey() throws {
     let signature = RequestSignature()

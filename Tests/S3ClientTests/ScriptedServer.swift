@@ -30,6 +30,12 @@ final class ScriptedServer: Sendable {
     /// Nothing more, until the client gives up.
     case stall
 
+    /// Nothing until somebody says so.
+    case wait(ReadySignal)
+
+    /// Nothing for so long.
+    case pause(Duration)
+
     /// These bytes again and again, until the client gives up.
     case endlessly([UInt8])
 
@@ -93,6 +99,15 @@ final class ScriptedServer: Sendable {
         )
         return false
       case .close: return false
+      case .wait(let signal): signal.wait()
+      case .pause(let time):
+        poll(
+          nil,
+          0,
+          Int32(
+            time.components.seconds * 1000 + time.components.attoseconds / 1_000_000_000_000_000
+          )
+        )
       case .stall:
         var byte: UInt8 = 0
         while recv(connection, &byte, 1, 0) > 0 {}

@@ -56,6 +56,8 @@ extension Failure {
         .unreachable,
         "not the reply of a store: \(what) of \(remote): \(detail); check the endpoint"
       )
+    case .endlessListing(let what, let detail):
+      self.init(.notFound, "no usable listing: \(what): \(detail); check the endpoint")
     case .invalid(let detail):
       self.init(.usage, "invalid remote: \(remote): \(detail)")
     case .file(let path, let number):
