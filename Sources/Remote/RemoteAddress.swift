@@ -66,7 +66,9 @@ package enum RemoteAddress: Hashable, Sendable {
   package var folderName: [UInt8]? {
     switch self {
     case .s3(let bucket, let prefix):
-      prefix.split(separator: UInt8(ascii: "/")).last.map(Array.init) ?? Array(bucket.utf8)
+      // Of an access point's ARN, the name.
+      prefix.split(separator: UInt8(ascii: "/")).last.map(Array.init)
+        ?? Array(bucket.utf8.split(separator: UInt8(ascii: ":")).last ?? bucket.utf8[...])
     case .web: nil
     case .directory(let path):
       path.utf8.split(separator: UInt8(ascii: "/")).last.map(Array.init)
@@ -91,13 +93,20 @@ extension RemoteAddress {
     _ rest: Substring.UTF8View,
     shown: String
   ) throws(StoreError) -> RemoteAddress {
-    let name = rest.prefix { $0 != UInt8(ascii: "/") }
+    var name = rest.prefix { $0 != UInt8(ascii: "/") }
+    var bucket = String(Substring(name))
+    // An access point's ARN may have a slash within: its other spelling has a colon there.
+    if bucket.hasPrefix("arn:"), bucket.hasSuffix(":accesspoint") {
+      let point = rest[name.endIndex...].dropFirst().prefix { $0 != UInt8(ascii: "/") }
+      bucket += ":" + String(Substring(point))
+      name = rest[..<point.endIndex]
+    }
     guard !name.isEmpty else {
       throw .invalid("the remote \(shown) names no bucket; write s3://bucket/prefix")
     }
     // What S3 ever allowed, and what stores beside it allow: never a byte that would change the
     // URL or the host it is written into.
-    let isHarmless = name.allSatisfy { byte in
+    let isHarmless = bucket.utf8.allSatisfy { byte in
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
@@ -118,7 +127,7 @@ extension RemoteAddress {
       throw .invalid("the remote \(shown) is longer than the 1024 bytes a key may have")
     }
     if let last = prefix.last, last != UInt8(ascii: "/") { prefix.append(UInt8(ascii: "/")) }
-    return .s3(bucket: String(Substring(name)), prefix: prefix)
+    return .s3(bucket: bucket, prefix: prefix)
   }
 
   private static func expandedURLs(_ text: String) throws(StoreError) -> [[UInt8]] {

@@ -37,10 +37,12 @@ package struct S3Options: Sendable {
 
 /// Where an S3 remote's requests go, and who signs them.
 struct S3Settings: Sendable {
-  /// Nil: AWS, whose host follows the region.
-  let endpoint: ServerAddress?
+  let address: BucketAddress
   let region: String
   let usesPathStyle: Bool
+
+  /// Whether a store that wants the bucket elsewhere may have its way.
+  let mayChangeStyle: Bool
   let credentials: CredentialProvider
   let clock = ServerClock()
   let logger: Logger
@@ -63,13 +65,19 @@ struct S3Settings: Sendable {
     let endpointURL =
       options.endpointURL ?? AWSService.s3.configuredEndpoint(environment, profile)
       ?? profile?["s3.endpoint_url"]
-    if let endpointURL {
-      endpoint = try ServerAddress(endpoint: endpointURL)
-    } else {
-      endpoint = nil
-    }
+    let accessPoint = try AccessPoint(bucket)
+    var endpoint: ServerAddress?
+    if let endpointURL { endpoint = try ServerAddress(endpoint: endpointURL) }
+    address = BucketAddress(
+      bucket: bucket,
+      accessPoint: accessPoint,
+      endpoint: endpoint,
+      isDualStack: Self.flag("use_dualstack_endpoint", environment, profile),
+      isFIPS: Self.flag("use_fips_endpoint", environment, profile)
+    )
     region =
-      options.region ?? environment.filled("AWS_REGION") ?? environment.filled("AWS_DEFAULT_REGION")
+      accessPoint?.region ?? options.region ?? environment.filled("AWS_REGION")
+      ?? environment.filled("AWS_DEFAULT_REGION")
       ?? profile?["region"] ?? "us-east-1"
     guard S3Settings.isRegion(region) else {
       throw .invalid(
@@ -77,7 +85,9 @@ struct S3Settings: Sendable {
           + "us-east-1"
       )
     }
-    usesPathStyle = Self.usesPathStyle(bucket, endpoint, options, profile)
+    let style = Self.pathStyle(options, profile)
+    usesPathStyle = style ?? address.prefersPathStyle
+    mayChangeStyle = style == nil && accessPoint == nil
     caBundle = profile?["ca_bundle"]
     headers = try Self.headers(options)
     self.logger = logger
@@ -100,10 +110,7 @@ struct S3Settings: Sendable {
   ) throws(StoreError) -> [(name: String, value: String)] {
     var headers: [(name: String, value: String)] = []
     if let owner = options.expectedBucketOwner {
-      let isAccount =
-        owner.utf8.count == 12
-        && owner.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-      guard isAccount else {
+      guard AccessPoint.isAccount(owner) else {
         throw .invalid(
           "the expected bucket owner '\(PrintableName.text(owner.utf8))' is no account's number "
             + "of 12 digits"
@@ -126,23 +133,23 @@ struct S3Settings: Sendable {
       }
   }
 
-  private static func usesPathStyle(
-    _ bucket: String,
-    _ endpoint: ServerAddress?,
-    _ options: S3Options,
+  /// A setting of yes or no, by its variable `AWS_...` before the profile's.
+  private static func flag(
+    _ name: String,
+    _ environment: [String: String],
     _ profile: ProfileSettings?
   ) -> Bool {
-    switch options.addressing {
-    case .path: return true
-    case .virtualHost: return false
-    case .automatic:
-      if profile?["s3.addressing_style"] == "path" { return true }
-      if profile?["s3.addressing_style"] == "virtual" { return false }
-      let isHostLabel = bucket.utf8.allSatisfy { byte in
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-          || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: "-")
-      }
-      return endpoint != nil || !isHostLabel || bucket.utf8.count > 63
+    let text =
+      environment.filled("AWS_" + name.uppercased()) ?? profile?[name] ?? profile?["s3." + name]
+    return text?.lowercased() == "true"
+  }
+
+  /// Whether the bucket stands in the path; nil where nobody says.
+  private static func pathStyle(_ options: S3Options, _ profile: ProfileSettings?) -> Bool? {
+    switch (options.addressing, profile?["s3.addressing_style"]) {
+    case (.path, _), (.automatic, "path"): true
+    case (.virtualHost, _), (.automatic, "virtual"): false
+    case (.automatic, _): nil
     }
   }
 }

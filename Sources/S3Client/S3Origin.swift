@@ -1,3 +1,4 @@
+import Logging
 import Remote
 import Synchronization
 
@@ -7,6 +8,7 @@ final class S3Origin: Origin {
   private let settings: S3Settings
   private let signature = RequestSignature()
   private let region: Mutex<Region>
+  private let usesPathStyle: Mutex<Bool>
 
   private struct Region {
     var name: String
@@ -17,6 +19,7 @@ final class S3Origin: Origin {
     self.bucket = bucket
     self.settings = settings
     region = Mutex(Region(name: settings.region))
+    usesPathStyle = Mutex(settings.usesPathStyle)
   }
 
   var endpointName: String { server.origin }
@@ -27,15 +30,12 @@ final class S3Origin: Origin {
 
   /// Names the store in caches, whatever the region's host.
   var identity: String {
-    let place = settings.endpoint.map { $0.origin + $0.basePath } ?? "amazonaws.com"
+    let place = settings.address.endpoint.map { $0.origin + $0.basePath } ?? "amazonaws.com"
     return "s3:\(place)/\(bucket)"
   }
 
   var server: ServerAddress {
-    if let endpoint = settings.endpoint { return endpoint }
-    let region = region.withLock { $0.name }
-    let domain = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
-    return ServerAddress(isSecure: true, host: "s3.\(region).\(domain)")
+    settings.address.server(inRegion: region.withLock { $0.name })
   }
 
   // MARK: - Requests
@@ -44,18 +44,21 @@ final class S3Origin: Origin {
     for target: RequestTarget,
     at redirect: WebURL?
   ) throws(StoreError) -> HTTPRequest {
-    var server = redirect?.server ?? self.server
-    var path = redirect?.path ?? server.basePath
-    if redirect == nil {
-      if settings.usesPathStyle {
-        path += "/" + PercentEncoding.encoded(bucket.utf8, keepingSlash: false)
-      } else {
-        server.host = "\(bucket).\(server.host)"
-      }
-      path += "/" + PercentEncoding.encoded(target.key?.bytes ?? [], keepingSlash: true)
+    let server: ServerAddress
+    let path: String
+    if let redirect {
+      (server, path) = (redirect.server, redirect.path)
+    } else {
+      let place = settings.address.place(
+        inRegion: region.withLock { $0.name },
+        usesPathStyle: usesPathStyle.withLock { $0 }
+      )
+      server = place.server
+      path = place.path + PercentEncoding.encoded(target.key?.bytes ?? [], keepingSlash: true)
     }
     let query = redirect.map { $0.query ?? "" } ?? Self.encoded(target.query)
     var signed = settings.headers
+    if target.wantsChecksum { signed.append(("x-amz-checksum-mode", "ENABLED")) }
     // The one place where an end is inclusive.
     if let range = target.range {
       signed.append(("range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"))
@@ -134,6 +137,7 @@ final class S3Origin: Origin {
     {
       return verdict
     }
+    if Self.wantsVirtualHost(error.code), let verdict = changeStyle() { return verdict }
     if status == 429 || Self.isThrottling(error.code) { return .failed(.throttled, detail: detail) }
     if [500, 502, 503, 504, 408].contains(status) || error.code == "RequestTimeout" {
       return .failed(.transient, detail: detail)
@@ -213,6 +217,25 @@ final class S3Origin: Origin {
       + (message.isEmpty ? "" : " (\(message))") + "; \(help)"
   }
 
+  /// The codes of stores that take no bucket in the path (Alibaba's OSS, Tencent's COS).
+  private static func wantsVirtualHost(_ code: String) -> Bool {
+    code == "SecondLevelDomainForbidden" || code == "PathStyleDomainForbidden"
+  }
+
+  /// Puts the bucket into the host's name, once; nil where that makes no sense.
+  private func changeStyle() -> ReplyVerdict? {
+    guard settings.mayChangeStyle, AccessPoint.isLabel(bucket), !server.isAddress else {
+      return nil
+    }
+    let isNews = usesPathStyle.withLock { usesPathStyle in
+      defer { usesPathStyle = false }
+      return usesPathStyle
+    }
+    let text = "the store wants the bucket in the host's name, and gets it there"
+    return isNews
+      ? .learnt(Remark(level: .notice, event: "s3.addressing", text: text)) : .again
+  }
+
   /// Takes over the bucket's region, once; nil where that has been tried, or makes no sense.
   private func learn(_ hint: String) -> ReplyVerdict? {
     guard S3Settings.isRegion(hint) else { return nil }
@@ -221,7 +244,8 @@ final class S3Origin: Origin {
       if region.isLearnt { return region.name == hint ? .again : nil }
       guard region.name != hint else { return nil }
       region = Region(name: hint, isLearnt: true)
-      return .again
+      let text = "the bucket is in the region \(hint); say so by --region to save a request"
+      return .learnt(Remark(level: .notice, event: "s3.region", text: text))
     }
   }
 }
