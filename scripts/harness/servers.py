@@ -37,6 +37,8 @@ def rclone_path():
 class Server:
     """A child process that is ready once its log or port says so."""
 
+    start_seconds = START_SECONDS
+
     def __init__(self, scratch):
         self.scratch = pathlib.Path(scratch)
         self.scratch.mkdir(parents=True, exist_ok=True)
@@ -69,7 +71,7 @@ class Server:
 
     def wait_for_log(self, pattern):
         """The first match of a pattern in the log; waits for it."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         while time.monotonic() < deadline:
             if match := re.search(pattern, self.log.read_text(errors="replace")):
                 return match
@@ -79,7 +81,7 @@ class Server:
         self.fail()
 
     def wait_for_port(self, port):
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -155,6 +157,34 @@ class RcloneS3(Server):
             region_name=self.region,
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
         )
+
+
+class Moto(Server):
+    """moto's server: it checks no signature, but speaks AWS's S3 in pages and in error bodies."""
+
+    region = "us-east-1"
+
+    # It imports half of AWS.
+    start_seconds = 90
+
+    def __init__(self, scratch):
+        super().__init__(scratch)
+        self.endpoint = None
+
+    def start(self):
+        port = free_port()
+        program = pathlib.Path(sys.executable).parent / "moto_server"
+        self.spawn([program, "-H", "127.0.0.1", "-p", port])
+        self.wait_for_port(port)
+        self.endpoint = f"http://127.0.0.1:{port}"
+
+    def environment(self):
+        """What an S3 client needs to be let in: anything."""
+        return {
+            "AWS_ACCESS_KEY_ID": "AKIAMOTO",
+            "AWS_SECRET_ACCESS_KEY": "moto-secret",
+            "AWS_REGION": self.region,
+        }
 
 
 class Nginx(Server):
