@@ -98,6 +98,13 @@ let package = Package(
       swiftSettings: settings
     ),
     tests(of: "Instruments", [metrics]),
+    .target(
+      name: "FuzzTargets",
+      dependencies: ["Decompression", "Remote", "S3Client", "SampleOrder", "TarIndex"],
+      path: "Tests/FuzzTargets",
+      swiftSettings: settings
+    ),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: settings),
     tests(of: "Remote", ["TestSupport"]),
     tests(of: "S3Client", ["Remote", "TestSupport", logging]),
     tests(of: "TarIndex", ["Remote", "CXXHash", crypto]),

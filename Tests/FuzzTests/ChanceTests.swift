@@ -1,0 +1,98 @@
+import FuzzTargets
+import Glibc
+import Testing
+
+/// Each target by seeded chance changes of its corpus.
+@Suite struct ChanceTests {
+  /// How long each target is tried; `WDSFS_FUZZ_SECONDS` in the environment says otherwise.
+  private static let seconds =
+    getenv("WDSFS_FUZZ_SECONDS")
+    .flatMap { Double(String(cString: $0)) } ?? 2
+
+  /// Far above what any input of this size takes, on a busy machine as well.
+  private static let maxInputTime: Duration = .seconds(5)
+
+  @Test("Whatever the bytes are, the target takes them", arguments: FuzzTarget.allCases)
+  func changes(target: FuzzTarget) throws {
+    let seed = UInt64.random(in: 0...UInt64.max)
+    print("fuzz \(target.rawValue): seed \(seed)")
+    var generator = ChanceGenerator(state: seed)
+    let corpus = Corpus.inputs(of: target)
+    try #require(corpus.count >= 3)
+    for input in corpus { target.run(input) }
+    let clock = ContinuousClock()
+    let end = clock.now + .seconds(Self.seconds)
+    var count = 0
+    while clock.now < end {
+      var input = corpus[Int.random(in: 0..<corpus.count, using: &generator)]
+      for _ in 0..<Int.random(in: 1...5, using: &generator) {
+        Change.random(using: &generator).apply(to: &input, from: corpus, using: &generator)
+      }
+      let took = clock.measure { target.run(input) }
+      #expect(took < Self.maxInputTime, "seed \(seed), input \(count): \(input.prefix(200))")
+      count += 1
+    }
+    print("fuzz \(target.rawValue): \(count) inputs")
+    #expect(count > 20)
+  }
+}
+
+/// One change of an input.
+private enum Change: CaseIterable {
+  case bit, byte, number, cut, double, remove, splice, checksum
+
+  static func random(using generator: inout ChanceGenerator) -> Change {
+    allCases.randomElement(using: &generator) ?? .bit
+  }
+
+  func apply(
+    to input: inout [UInt8],
+    from corpus: [[UInt8]],
+    using generator: inout ChanceGenerator
+  ) {
+    guard !input.isEmpty else { return input.append(UInt8.random(in: 0...255, using: &generator)) }
+    let place = Int.random(in: 0..<input.count, using: &generator)
+    let length = Int.random(in: 1...min(512, input.count - place), using: &generator)
+    switch self {
+    case .bit: input[place] ^= 1 << UInt8.random(in: 0...7, using: &generator)
+    case .byte: input[place] = UInt8.random(in: 0...255, using: &generator)
+    case .number:
+      let numbers = [
+        "0", "-1", "9223372036854775807", "18446744073709551616", "99999999999", "1e999",
+      ]
+      let digits = Array((numbers.randomElement(using: &generator) ?? "0").utf8)
+      input.replaceSubrange(place..<min(input.count, place + digits.count), with: digits)
+    case .cut: input.removeLast(input.count - place)
+    case .double where input.count < 1 << 16:
+      input.insert(contentsOf: input[place..<place + length], at: place)
+    case .double: break
+    case .remove: input.removeSubrange(place..<place + length)
+    case .splice:
+      guard let other = corpus.randomElement(using: &generator), !other.isEmpty else { return }
+      let start = Int.random(in: 0..<other.count, using: &generator)
+      input.replaceSubrange(place..<place + length, with: other[start...].prefix(length))
+    case .checksum:
+      // Most changes of a tar end at a header's checksum: so one is made right.
+      let block = place / 512 * 512
+      guard input.count - block >= 512 else { return }
+      input.replaceSubrange(block + 148..<block + 156, with: repeatElement(0x20, count: 8))
+      let sum = input[block..<block + 512].reduce(0) { $0 + Int($1) }
+      let digits = Array(String(sum, radix: 8).utf8)
+      let field = repeatElement(UInt8(ascii: "0"), count: max(0, 6 - digits.count)) + digits + [0]
+      input.replaceSubrange(block + 148..<block + 155, with: field.prefix(7))
+    }
+  }
+}
+
+/// SplitMix64: the same inputs for the same seed on every machine.
+private struct ChanceGenerator: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+}
