@@ -218,7 +218,9 @@ import Testing
     ]
     let test = try TestTree(shards)
     try test.readSamples([0, 1], of: "train/0")
-    #expect(try test.progress().consumed == Consumed(below: 2))
+    // What is fetched ahead may have been indexed by then, and nothing is left.
+    let consumed = try test.progress().consumed
+    #expect(consumed == Consumed(below: 2) || consumed == Consumed(below: 4))
     _ = try test.names("train/0")
     #expect(test.ledger.positions == [0, 1, 2, 3])
     _ = try test.names("train/0")
