@@ -209,8 +209,8 @@ final class TransferScheduler {
     guard case .inFlight(let current) = transfer.state, current === attempt,
       transfer.priority == .reader, !attempt.isHeadComplete, transfer.rival == nil,
       let patience = hedges.patience, now - attempt.sentAt > patience, !quota.isOpen,
-      inFlight.count < limit.current + options.extraReaderSlots, hedges.take(),
-      let request = try? transfer.exchange.begin()
+      inFlight.count < limit.current + options.extraReaderSlots,
+      let request = try? transfer.exchange.begin(), request.body == nil, hedges.take()
     else { return }
     transfer.rival = send(request, for: transfer)
     raced.append(transfer)

@@ -102,6 +102,8 @@ def test_a_dataset_of_plain_files_in_torchs_loader(mount, digits):
 
 
 def test_a_shell_script(mount, digits):
+    # Before it is read: after that the next listing is the next epoch's.
+    wanted = [digits.wanted[key] for key in listed(mount, "val")]
     done = subprocess.run(
         [
             "sh", "-c",
@@ -110,5 +112,4 @@ def test_a_shell_script(mount, digits):
         ],
         capture_output=True, text=True, check=True, timeout=80, stdin=subprocess.DEVNULL,
     )
-    wanted = [digits.wanted[key] for key in listed(mount, "val")]
     assert done.stdout.split("\n")[:-1] == [f"{label} {digest}" for label, digest in wanted]

@@ -3,6 +3,7 @@
 import collections
 from typing import Any, Callable, Deque, Dict, Generator, Iterator, List, Mapping, Optional, Sequence
 
+import torch
 from torch.utils.data import DataLoader, Dataset, default_collate, default_convert
 
 from . import state as states
@@ -49,6 +50,10 @@ class StreamingDataLoader(DataLoader):
                 raise TypeError(
                     f"StreamingDataLoader takes no {option}: the order is the mount's, and resuming rests on it"
                 )
+        if "generator" not in options:
+            # To begin a pass draws from it. Were it torch's own, a run that is resumed would have drawn
+            # once more than one that was not, and its dropout would fall elsewhere.
+            options["generator"] = torch.Generator().manual_seed(torch.initial_seed())
         if shuffle is not None and dataset.mount.is_own and bool(shuffle) != _shuffles(dataset):
             raise ValueError("whether to shuffle is the mount's to know: give shuffle to the dataset")
         self.streaming = dataset
