@@ -48,9 +48,12 @@ def test_metrics_count_what_was_read(mount_small, small):
     before = metrics(made)
     assert before['wdsfs_reads_total{result="hit"}'] == 0
     total = read_rank(made, 5, rank=1)
-    # A read is counted when it is answered, which its reader may see a moment earlier.
+    # A read is counted when it is answered, which its reader may see a moment earlier; GETs end and
+    # chunks reach the disk behind its back.
     deadline = time.monotonic() + 10
-    while (after := metrics(made)).get('wdsfs_rank_samples_total{rank="1",split="train"}') != 5:
+    while (after := metrics(made)).get('wdsfs_rank_samples_total{rank="1",split="train"}') != 5 or not (
+        after["wdsfs_get_seconds_count"] and after['wdsfs_cache_used_bytes{place="disk"}']
+    ):
         assert time.monotonic() < deadline, after
     # Small fields may come to the kernel with their listing, and are never asked for then.
     assert 0 < after["wdsfs_read_bytes_total"] <= total
