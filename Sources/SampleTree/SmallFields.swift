@@ -54,11 +54,13 @@ extension MountTree {
     _ body: (UInt64, UnsafeRawBufferPointer) -> Void
   ) {
     guard case .sample(let number, let position) = Node(inode: inode),
-      let pass = passes[number], pass.pushes.withLock({ $0.begin() }),
-      let sample = try? locate(position, in: pass)
+      let pass = passes[number], let sample = try? locate(position, in: pass)
     else { return }
     let ordinals = sample.index.fieldOrdinals(ofSample: sample.number)
-    guard let largest = Self.largestField(of: ordinals, sample.index) else { return }
+    // A sample that has nothing to push must not count as one whose largest field is to be read.
+    guard let largest = Self.largestField(of: ordinals, sample.index),
+      pass.pushes.withLock({ $0.begin() })
+    else { return }
     for ordinal in ordinals where ordinal != largest {
       let member = sample.index.member(ordinal)
       guard !member.isSparse, 1...Self.maxPushedBytes ~= member.sizeBytes else { continue }

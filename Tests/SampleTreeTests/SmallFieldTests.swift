@@ -56,4 +56,33 @@ struct SmallFieldTests {
     let isPushed = [pushes.begin(), pushes.begin()]
     #expect(isPushed == [true, false])
   }
+
+  @Test("what is pushed is every field but the largest, and samples of one field do not end it")
+  func throughTree() throws {
+    let test = try TestTree([
+      "train/a.tar": .samples(SmallFieldPushes.habitCount, shard: 0),
+      "train/b.tar": TestShard(
+        (0..<2 * SmallFieldPushes.maxOpenCount).map { .init("b\($0).jpg", "x") }
+      ),
+      "train/c.tar": .samples(2, shard: 2),
+    ])
+    let habitCount = SmallFieldPushes.habitCount
+    for position in 0..<habitCount {
+      let sample = "train/0/\(TestTree.name(position))"
+      _ = try test.text("\(sample)/cls")
+      _ = try test.text("\(sample)/jpg")
+    }
+    var pushed: [UInt64: String] = [:]
+    let last = habitCount + 2 * SmallFieldPushes.maxOpenCount
+    // The shard's bytes are at hand from then on.
+    try test.readSamples([last + 1], of: "train/0")
+    for position in habitCount...last {
+      let sample = try test.find("train/0/\(TestTree.name(position))")
+      test.tree.forEachSmallField(of: sample.inode) { inode, bytes in
+        pushed[inode] = String(decoding: bytes, as: UTF8.self)
+      }
+    }
+    let label = try test.find("train/0/\(TestTree.name(last))/cls")
+    #expect(pushed == [label.inode: "0"])
+  }
 }
