@@ -15,13 +15,24 @@ struct ListedRemote {
   /// Lists the remote; blocks until the last page.
   ///
   /// Warnings of the options go to stderr, and so does what a store warns of.
-  static func list(_ settings: MountSettings) throws(Failure) -> ListedRemote {
+  ///
+  /// - Parameters:
+  ///   - settings: Name the remote and how it is reached.
+  ///   - logLevel: Of what is told meanwhile; nil for the settings', where what a mount tells by
+  ///     default is no news to whoever waits for a command.
+  ///   - readsCounts: Whether other tools' files with counts are looked into.
+  /// - Returns: The remote, whose store is the caller's to shut down.
+  /// - Throws: `Failure`; the store is shut down then.
+  static func list(
+    _ settings: MountSettings,
+    logLevel: Logger.Level? = nil,
+    readsCounts: Bool = true
+  ) throws(Failure) -> ListedRemote {
     for warning in settings.warnings where warning.event != "mount.world_size" {
       StandardError.print("wdsfs: warning: \(warning.text)")
     }
     let writer = LogWriter(
-      // What a mount tells by default is no news to whoever waits for a command.
-      level: settings.logLevel == .info ? .warning : settings.logLevel,
+      level: logLevel ?? (settings.logLevel == .info ? .warning : settings.logLevel),
       output: LogFile.standardError,
       events: EventLog()
     )
@@ -35,7 +46,7 @@ struct ListedRemote {
         of: dataset,
         in: store,
         at: address,
-        maxCountFiles: BucketStatements.maxCountFiles(settings, nil),
+        maxCountFiles: readsCounts ? BucketStatements.maxCountFiles(settings, nil) : 0,
         log
       )
       return ListedRemote(

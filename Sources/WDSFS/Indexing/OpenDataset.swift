@@ -1,5 +1,3 @@
-import Glibc
-import Logging
 import Remote
 import ShardCache
 
@@ -20,32 +18,16 @@ struct OpenDataset {
   /// The process takes signals from then on as `Signals` has them, so it must have no thread yet.
   static func open(_ settings: MountSettings) throws(Failure) -> OpenDataset {
     Signals.block()
-    for warning in settings.warnings where warning.event != "mount.world_size" {
-      StandardError.print("wdsfs: warning: \(warning.text)")
-    }
-    let writer = LogWriter(
-      level: settings.logLevel,
-      output: LogFile.standardError,
-      events: EventLog()
-    )
-    let log = Logger(label: "wdsfs") { _ in LineLogHandler(writer: writer) }
-    let address = try StoreWiring.address(settings)
     let directory = try cacheDirectory(settings)
-    let store = try StoreWiring.store(at: address, settings, log)
-    do throws(Failure) {
-      let (dataset, notes) = try StoreWiring.dataset(listing: store, at: address, settings)
-      let stated = try BucketStatements.read(notes, of: dataset, in: store, at: address, log)
-      return OpenDataset(
-        address: address,
-        store: store,
-        dataset: dataset,
-        stated: stated,
-        directory: directory
-      )
-    } catch {
-      store.shutDown()
-      throw error
-    }
+    // Counts that others state are no news to who reads the shards themselves.
+    let listed = try ListedRemote.list(settings, logLevel: settings.logLevel, readsCounts: false)
+    return OpenDataset(
+      address: listed.address,
+      store: listed.store,
+      dataset: listed.dataset,
+      stated: listed.stated,
+      directory: directory
+    )
   }
 
   private static func cacheDirectory(
