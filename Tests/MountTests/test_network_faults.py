@@ -60,10 +60,16 @@ def faulty(store, tmp_path):
 
 
 @pytest.fixture
+def parted(store):
+    """Shards larger than a chunk, which are asked for in parts; a small one is asked for whole."""
+    return store.dataset("parted", lambda made: made.add_split("train", [60] * 3, 50_000))
+
+
+@pytest.fixture
 def mount_faulty(mount, store, small, faulty):
-    def make(*options, **more):
+    def make(*options, bucket="small", **more):
         return mount(
-            "s3://small", "--endpoint-url", faulty.endpoint, "--stall-timeout", "500ms", *options,
+            f"s3://{bucket}", "--endpoint-url", faulty.endpoint, "--stall-timeout", "500ms", *options,
             environment=store.environment(), **more,
         )
 
@@ -88,8 +94,6 @@ def log(made):
         ("stall", {"after": 3000}, "s3.stalled"),
         ("blackhole", {}, "s3.stalled"),
         ("huge_header", {}, "s3.bad_reply"),
-        ("wrong_content_range", {}, None),
-        ("clipped", {}, None),
         ("wrong_length", {}, None),
         ("gzip", {}, "s3.bad_reply"),
         ("chunked", {}, None),
@@ -105,6 +109,27 @@ def test_a_fault_that_passes_is_not_seen(mount_faulty, faulty, small, equal, fau
     equal(made, small)
     # Each shard has one GET more than without, or one for what is left of a broken one.
     assert len([entry for entry in faulty.requests() if "GetObject" in json.dumps(entry)]) <= 40
+    if event:
+        assert f"event={event} " in log(made)
+
+
+@pytest.mark.parametrize(
+    "fault, args, event",
+    [
+        ("wrong_content_range", {"mode": "shift"}, "s3.bad_range"),
+        ("wrong_content_range", {"mode": "total"}, "s3.bad_range"),
+        ("wrong_content_range", {"mode": "garbage"}, "s3.bad_range"),
+        ("wrong_content_range", {"mode": "missing"}, "s3.bad_range"),
+        ("clipped", {}, None),
+    ],
+)
+def test_a_wrong_part_is_asked_for_again(mount_faulty, faulty, parted, equal, fault, args, event):
+    faulty.break_by(fault, {"kind": "GetObject", "per": "key", "times": 1}, **args)
+    made = mount_faulty(bucket="parted")
+    equal(made, parted)
+    seen = faulty.ask("GET", "/stats")
+    # A reply to a request for the whole has no part to be wrong about.
+    assert seen["requests"]["by_status"].get("206") and seen["rules"]["r"]["applied"], seen
     if event:
         assert f"event={event} " in log(made)
 
