@@ -9,30 +9,30 @@ final class TransferScheduler {
   /// How often slow transfers are looked for while some are in flight.
   private static let maxTick: Duration = .milliseconds(250)
 
-  private unowned let loop: TransferLoop
+  unowned let loop: TransferLoop
   private let multi: UnsafeMutableRawPointer
-  private let options: TransferOptions
-  private let endpoint: String
-  private var generator: any RandomNumberGenerator
-  private var log: TransferLog
+  let options: TransferOptions
+  let endpoint: String
+  var generator: any RandomNumberGenerator
+  var log: TransferLog
 
   /// In the order they came; those in front that are gone are taken out in bulk.
-  private var readers = TransferQueue()
-  private var readAhead = TransferQueue()
-  private var delayed: [Transfer] = []
-  private var learning: [Transfer] = []
-  private var inFlight: [ObjectIdentifier: Attempt] = [:]
-  private var quota = RetryQuota()
-  private var limit: InFlightLimit
+  var readers = TransferQueue()
+  var readAhead = TransferQueue()
+  var delayed: [Transfer] = []
+  var learning: [Transfer] = []
+  var inFlight: [ObjectIdentifier: Attempt] = [:]
+  var quota = RetryQuota()
+  var limit: InFlightLimit
   private let budget: ReceiveBudget?
   private var pace: RateLimit?
   private var nextCheck = ContinuousClock.now
   private var isHoldingBack = false
-  private var hedges = HedgePlan()
-  private var stalls = StallHistory()
+  var hedges = HedgePlan()
+  var stalls = StallHistory()
 
   /// Transfers with two attempts under way, of which the first to get a reply counts.
-  private var raced: [Transfer] = []
+  var raced: [Transfer] = []
 
   init(
     loop: TransferLoop,
@@ -117,7 +117,7 @@ final class TransferScheduler {
     enqueue(transfer)
   }
 
-  private func enqueue(_ transfer: Transfer) {
+  func enqueue(_ transfer: Transfer) {
     transfer.state = .waiting
     if transfer.priority == .reader { readers.append(transfer) } else { readAhead.append(transfer) }
   }
@@ -184,7 +184,7 @@ final class TransferScheduler {
   }
 
   /// Puts a request on the wire; nil where libcurl has no handle left.
-  private func send(_ request: HTTPRequest, for transfer: Transfer) -> Attempt? {
+  func send(_ request: HTTPRequest, for transfer: Transfer) -> Attempt? {
     let attempt = Attempt(
       transfer,
       request: request,
@@ -201,35 +201,6 @@ final class TransferScheduler {
       statistics.requestsInFlight += 1
     }
     return attempt
-  }
-
-  /// Asks a second time for what a reader has waited for much longer than its peers did.
-  private func hedge(_ attempt: Attempt, _ now: ContinuousClock.Instant) {
-    let transfer = attempt.transfer
-    guard case .inFlight(let current) = transfer.state, current === attempt,
-      transfer.priority == .reader, !attempt.isHeadComplete, transfer.rival == nil,
-      let patience = hedges.patience, now - attempt.sentAt > patience, !quota.isOpen,
-      inFlight.count < limit.current + options.extraReaderSlots,
-      let request = try? transfer.exchange.begin(), request.body == nil, hedges.take()
-    else { return }
-    transfer.rival = send(request, for: transfer)
-    raced.append(transfer)
-    loop.count { $0.hedges += 1 }
-    log.hedged(transfer, after: now - attempt.sentAt)
-  }
-
-  /// Cuts what has lost against a second attempt, or the other way round.
-  private func endRaces() {
-    guard !raced.isEmpty else { return }
-    for transfer in raced {
-      guard let winner = transfer.claimant, let rival = transfer.rival,
-        case .inFlight(let first) = transfer.state
-      else { continue }
-      takeOut(winner === rival ? first : rival)
-      transfer.state = .inFlight(winner)
-      transfer.rival = nil
-    }
-    raced.removeAll { $0.rival == nil }
   }
 
   /// Lets bodies that `--bwlimit` holds back go on, a reader's first, until the budget is spent.
@@ -302,151 +273,13 @@ final class TransferScheduler {
     }
   }
 
-  private func takeOut(_ attempt: Attempt) {
+  func takeOut(_ attempt: Attempt) {
     guard inFlight.removeValue(forKey: ObjectIdentifier(attempt)) != nil else { return }
     curl_multi_remove_handle(multi, attempt.handle.raw)
     loop.count { statistics in
       statistics.requestsInFlight -= 1
       statistics.requestLimit = limit.current
       statistics.bytesReceived += Int64(attempt.receivedBytes)
-    }
-  }
-
-  private func ended(_ attempt: Attempt, _ end: AttemptEnd) {
-    let transfer = attempt.transfer
-    if case .stalled = end, stalls.stalled(at: .now) {
-      log.write(
-        .notice,
-        "net.dns",
-        "\(endpoint) stalls again and again; its name is looked up anew"
-      )
-    }
-    guard case .inFlight(let current) = transfer.state else { return }
-    if let rival = transfer.rival, transfer.claimant == nil {
-      // The other one may still get through.
-      if current === attempt { transfer.state = .inFlight(rival) }
-      if current === attempt || rival === attempt { transfer.rival = nil }
-      return
-    }
-    guard current === attempt else { return }
-    if let wait = attempt.headWait, case .completed = end { hedges.succeeded(after: wait) }
-    if attempt.receivedBytes > 0 || attempt.wasPaused {
-      transfer.retry.advanced(
-        to: transfer.exchange.usefulBytes,
-        at: attempt.lastByteAt,
-        options.retry
-      )
-    }
-    transfer.lastEnd = end
-    if case .completed = end { loop.note(attempt) }
-    let outcome = transfer.exchange.ended(end)
-    log.remark(transfer)
-    settle(transfer, outcome)
-  }
-
-  private func settle(_ transfer: Transfer, _ outcome: AttemptOutcome) {
-    let now = ContinuousClock.now
-    switch outcome {
-    case .finished:
-      transfer.state = .finished
-      limit.succeeded()
-      if quota.isOpen { log.write(.notice, "s3.circuit_closed", "\(endpoint) answers again") }
-      transfer.retry.succeeded(quota: &quota)
-    case .again:
-      transfer.retry.wentOn()
-      enqueue(transfer)
-    case .later(let lesson):
-      transfer.retry.wentOn()
-      transfer.state = .learning
-      learning.append(transfer)
-      lesson { [weak loop] error in loop?.send(.learnt(transfer, error)) }
-    case .parked: transfer.state = .parked
-    case .hopeless(let error): finish(transfer, error)
-    case .failed(let cause, let retryAfter, let detail):
-      transfer.lastFailure = detail
-      transfer.lastCause = cause
-      retry(transfer, cause, retryAfter, now)
-    }
-  }
-
-  private func retry(
-    _ transfer: Transfer,
-    _ cause: RetryCause,
-    _ retryAfter: Duration?,
-    _ now: ContinuousClock.Instant
-  ) {
-    if cause == .throttled {
-      limit.throttled(at: now)
-      loop.count { $0.throttled += 1 }
-    }
-    let wasOpen = quota.isOpen
-    var policy = options.retry
-    if let most = transfer.exchange.maxBadReplies { policy.maxBadReplies = most }
-    let delay = transfer.retry.delay(
-      after: cause,
-      retryAfter: retryAfter,
-      now: now,
-      fraction: Double.random(in: 0..<1, using: &generator),
-      policy: policy,
-      quota: &quota
-    )
-    if quota.isOpen, !wasOpen {
-      log.write(
-        .warning,
-        "s3.circuit_open",
-        "\(endpoint) fails again and again; one request a second goes out until it answers"
-      )
-    }
-    guard let delay else {
-      finish(transfer, exhausted(transfer, now))
-      return
-    }
-    let reason = RetryReason(cause, transfer.lastEnd)
-    loop.count { $0.retriesByReason[reason, default: 0] += 1 }
-    log.retried(transfer, cause, after: delay)
-    if delay == .zero {
-      enqueue(transfer)
-    } else {
-      transfer.state = .delayed(until: now + delay)
-      delayed.append(transfer)
-    }
-  }
-
-  /// Answers the transfer with an error, wherever it stands.
-  private func finish(_ transfer: Transfer, _ error: StoreError) {
-    switch transfer.state {
-    case .finished: return
-    case .inFlight(let attempt):
-      takeOut(attempt)
-      if let rival = transfer.rival.take() { takeOut(rival) }
-    case .delayed: delayed.removeAll { $0 === transfer }
-    case .learning: learning.removeAll { $0 === transfer }
-    case .parked: break
-    case .waiting:
-      readers.remove(transfer)
-      readAhead.remove(transfer)
-    }
-    transfer.state = .finished
-    if error != .cancelled {
-      loop.count { $0.failures += 1 }
-      log.failed(transfer, error)
-    }
-    transfer.exchange.finish(error)
-  }
-
-  private func exhausted(_ transfer: Transfer, _ now: ContinuousClock.Instant) -> StoreError {
-    switch (transfer.lastEnd, transfer.lastCause) {
-    case (.unresolved, _), (.noConnection, _), (nil, _):
-      return .unreachable(endpoint: endpoint, detail: transfer.lastFailure)
-    case (_, .badReply):
-      return .badReply(what: transfer.exchange.what, detail: transfer.lastFailure)
-    default:
-      return .exhausted(
-        what: transfer.exchange.what,
-        attempts: transfer.retry.totalAttempts,
-        seconds: (now - transfer.startedAt).inSeconds,
-        detail: transfer.lastFailure
-      )
     }
   }
 
@@ -471,18 +304,5 @@ final class TransferScheduler {
       if let deadline = transfer.deadline { wait = min(wait, max(.zero, deadline - now)) }
     }
     return Int32(wait.wholeMilliseconds)
-  }
-}
-
-extension RetryReason {
-  init(_ cause: RetryCause, _ end: AttemptEnd?) {
-    switch (cause, end) {
-    case (.throttled, _): self = .throttled
-    case (.badReply, _): self = .badReply
-    case (_, .stalled): self = .stalled
-    case (_, .noConnection): self = .unreachable
-    case (.reset, _): self = .reset
-    case (.transient, _): self = .server
-    }
   }
 }

@@ -1,0 +1,33 @@
+import Remote
+
+/// Second requests for what a reader waits for much longer than others did.
+extension TransferScheduler {
+  /// Asks a second time for what a reader has waited for much longer than its peers did.
+  func hedge(_ attempt: Attempt, _ now: ContinuousClock.Instant) {
+    let transfer = attempt.transfer
+    guard case .inFlight(let current) = transfer.state, current === attempt,
+      transfer.priority == .reader, !attempt.isHeadComplete, transfer.rival == nil,
+      let patience = hedges.patience, now - attempt.sentAt > patience, !quota.isOpen,
+      inFlight.count < limit.current + options.extraReaderSlots,
+      let request = try? transfer.exchange.begin(), request.body == nil, hedges.take()
+    else { return }
+    transfer.rival = send(request, for: transfer)
+    raced.append(transfer)
+    loop.count { $0.hedges += 1 }
+    log.hedged(transfer, after: now - attempt.sentAt)
+  }
+
+  /// Cuts what has lost against a second attempt, or the other way round.
+  func endRaces() {
+    guard !raced.isEmpty else { return }
+    for transfer in raced {
+      guard let winner = transfer.claimant, let rival = transfer.rival,
+        case .inFlight(let first) = transfer.state
+      else { continue }
+      takeOut(winner === rival ? first : rival)
+      transfer.state = .inFlight(winner)
+      transfer.rival = nil
+    }
+    raced.removeAll { $0.rival == nil }
+  }
+}
