@@ -26,7 +26,7 @@ final class Transfer: FetchTicket, @unchecked Sendable {
   var priority: FetchPriority
   var state = State.waiting
   var retry: RetryState
-  var lastFailure = "no attempt was made"
+  var lastFailure = ""
   var lastEnd: AttemptEnd?
   var lastCause: RetryCause?
 

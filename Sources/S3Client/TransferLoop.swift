@@ -51,11 +51,14 @@ final class TransferLoop: Sendable {
     let multi = curl_multi_init()
     guard let multi else { preconditionFailure("curl_multi_init gave no handle") }
     mailbox.withLock { $0.multi = multi }
+    // libcurl makes do without its wake-up where a descriptor for it was not to be had.
+    let canBeWoken = curl_multi_wakeup(multi) == CURLM_OK
     let handle = MultiPointer(raw: multi)
     WorkerThread.start(name: "wdsfs-net") { [self] in
       let scheduler = TransferScheduler(
         loop: self,
         multi: handle.raw,
+        canBeWoken: canBeWoken,
         endpoint: endpoint,
         generator: generator,
         log: TransferLog(logger)
@@ -100,6 +103,11 @@ final class TransferLoop: Sendable {
       mailbox.isShutDown = true
       if let multi = mailbox.multi { curl_multi_wakeup(multi) }
     }
+  }
+
+  /// Whether a command has come since they were last taken.
+  var hasCommands: Bool {
+    mailbox.withLock { !$0.commands.isEmpty || $0.isShutDown }
   }
 
   /// The commands since the last call, and whether they are the last ones ever.

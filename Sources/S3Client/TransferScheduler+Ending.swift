@@ -126,8 +126,13 @@ extension TransferScheduler {
   }
 
   func exhausted(_ transfer: Transfer, _ now: ContinuousClock.Instant) -> StoreError {
+    let seconds = (now - transfer.startedAt).inSeconds
     switch (transfer.lastEnd, transfer.lastCause) {
-    case (.unresolved, _), (.noConnection, _), (nil, _):
+    case (nil, _):
+      let wasSent = transfer.retry.totalAttempts > 0
+      let detail = "\(wasSent ? "no answer" : "no request could be sent") in \(Int(seconds)) s"
+      return .unreachable(endpoint: endpoint, detail: detail)
+    case (.unresolved, _), (.noConnection, _):
       return .unreachable(endpoint: endpoint, detail: transfer.lastFailure)
     case (_, .badReply):
       return .badReply(what: transfer.exchange.what, detail: transfer.lastFailure)
@@ -135,7 +140,7 @@ extension TransferScheduler {
       return .exhausted(
         what: transfer.exchange.what,
         attempts: transfer.retry.totalAttempts,
-        seconds: (now - transfer.startedAt).inSeconds,
+        seconds: seconds,
         detail: transfer.lastFailure
       )
     }

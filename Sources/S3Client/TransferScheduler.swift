@@ -11,6 +11,9 @@ final class TransferScheduler {
 
   unowned let loop: TransferLoop
   private let multi: UnsafeMutableRawPointer
+
+  /// How long nothing is looked at while nothing is under way.
+  private let maxIdle: Duration
   let options: TransferOptions
   let endpoint: String
   var generator: any RandomNumberGenerator
@@ -37,12 +40,14 @@ final class TransferScheduler {
   init(
     loop: TransferLoop,
     multi: UnsafeMutableRawPointer,
+    canBeWoken: Bool,
     endpoint: String,
     generator: any RandomNumberGenerator,
     log: TransferLog
   ) {
     self.loop = loop
     self.multi = multi
+    maxIdle = canBeWoken ? .seconds(60) : .milliseconds(20)
     self.endpoint = endpoint
     self.generator = generator
     self.log = log
@@ -73,7 +78,8 @@ final class TransferScheduler {
       checkTimes(.now)
       startWaiting(.now)
       noteHoldingBack()
-      curl_multi_poll(multi, nil, 0, pollMilliseconds(.now), nil)
+      // Of some libcurls (8.21) curl_multi_perform swallows a wake-up that came while it ran.
+      curl_multi_poll(multi, nil, 0, loop.hasCommands ? 0 : pollMilliseconds(.now), nil)
     }
     for transfer in inFlight.values.map(\.transfer) + waiting {
       finish(transfer, .cancelled)
@@ -290,8 +296,8 @@ final class TransferScheduler {
   private var tick: Duration { min(Self.maxTick, options.stallTime / 5) }
 
   private func pollMilliseconds(_ now: ContinuousClock.Instant) -> Int32 {
-    var wait: Duration = .seconds(60)
-    if !inFlight.isEmpty || !readers.isEmpty || !readAhead.isEmpty { wait = tick }
+    var wait = maxIdle
+    if !inFlight.isEmpty || !readers.isEmpty || !readAhead.isEmpty { wait = min(wait, tick) }
     if let budget, inFlight.values.contains(where: \.isHeldBack) {
       wait = min(wait, budget.wait(at: now))
     }

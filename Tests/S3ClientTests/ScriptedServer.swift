@@ -60,7 +60,9 @@ final class ScriptedServer: Sendable {
     WorkerThread.start(name: "scripted") { [weak self] in
       while true {
         let connection = accept(listener, nil, nil)
+        if connection < 0, errno != EINVAL, errno != EBADF { continue }
         guard connection >= 0, let self else { return }
+        _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
         WorkerThread.start(name: "scripted-conn") { [weak self] in
           while let self, self.serve(connection) {}
           close(connection)
