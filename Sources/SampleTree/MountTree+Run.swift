@@ -331,14 +331,20 @@ extension MountTree {
     )
   }
 
-  func readStream(_ pass: Pass, at offset: Int64, count: Int) throws(Obstacle) -> [UInt8] {
-    try stream(of: pass).read(
-      at: min(max(0, offset), 1 << 62),
-      count: max(0, min(count, ShardReader.maxReadBytes)),
-      in: self
-    ) { position in
-      guard let sample = try? locate(position, in: pass) else { return }
-      serve(position, of: pass, sample, isError: false)
+  func readStream<Value>(
+    _ pass: Pass,
+    at offset: Int64,
+    count: Int,
+    _ body: (UnsafeRawBufferPointer) -> Value
+  ) throws(Obstacle) -> Value {
+    let count = max(0, min(count, ShardReader.maxReadBytes))
+    return try streamBuffers.withRoom(count) { (room) throws(Obstacle) in
+      var part = StreamPart(room, at: min(max(0, offset), 1 << 62))
+      try stream(of: pass).read(&part, in: self) { position in
+        guard let sample = try? locate(position, in: pass) else { return }
+        serve(position, of: pass, sample, isError: false)
+      }
+      return body(part.filled)
     }
   }
 

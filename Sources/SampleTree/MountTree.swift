@@ -18,6 +18,7 @@ package final class MountTree: Sendable {
   package let run: TrainingRun
   var passes: PassTable { run.passTable }
   let streams = Mutex<[Int: SampleStream]>([:])
+  let streamBuffers = StreamBuffers()
   let turns = TurnQueue()
 
   /// Told of each sample that counts as consumed.
@@ -309,8 +310,7 @@ package final class MountTree: Sendable {
         return body(first, second)
       }
     case .stream(let number):
-      let bytes = try readStream(try pass(number), at: offset, count: count)
-      return bytes.withUnsafeBytes { body($0, Self.nothing) }
+      return try readStream(try pass(number), at: offset, count: count) { body($0, Self.nothing) }
     case .shardFile(let split, let place):
       guard holds(split: split, place: place) else { throw .failure(.noSuchEntry) }
       let shard = dataset.splits[split].shards[place]

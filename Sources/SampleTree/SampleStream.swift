@@ -26,7 +26,7 @@ final class SampleStream: Sendable {
     /// Where the tar ends, once that was reached.
     var end: Int64?
 
-    /// Samples that were handed out, and count once bytes beyond them are asked for.
+    /// Samples that were handed out and do not count yet, in the order of their ends.
     var delivered: [(end: Int64, position: Int)] = []
   }
 
@@ -82,24 +82,20 @@ final class SampleStream: Sendable {
   /// Reads a part of the tar.
   ///
   /// - Parameters:
-  ///   - offset: In the tar.
-  ///   - count: At most so many bytes; fewer come at the end only.
+  ///   - part: Is filled; less comes at the end only.
   ///   - tree: Finds the samples.
-  ///   - served: Called with each position that counts as consumed from now on: all its bytes lie
-  ///     before the offset, or before an end that was reached.
-  /// - Returns: The bytes; none beyond the end.
+  ///   - served: Called with each position that counts as consumed from now on: what is asked for lies
+  ///     so far beyond all its bytes that its reader has seen them, or the end was reached.
   /// - Throws: `Obstacle`; what is missing is then asked for.
   func read(
-    at offset: Int64,
-    count: Int,
+    _ part: inout StreamPart,
     in tree: MountTree,
     served: (Int) -> Void
-  ) throws(Obstacle) -> [UInt8] {
-    var mark = start(before: offset)
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(count)
-    for position in takeDelivered(before: offset) { served(position) }
-    while bytes.count < count {
+  ) throws(Obstacle) {
+    var mark = start(before: part.offset)
+    let seen = part.offset - KernelReadAhead.maxBytesAhead
+    for position in takeDelivered(before: seen) { served(position) }
+    while !part.isFull {
       // Beyond all numbers where earlier legs left nothing.
       let position = min(pass.firstListed(from: mark.position), Node.maxPositions)
       let sample: Sample
@@ -112,42 +108,36 @@ final class SampleStream: Sendable {
         for position in takeDelivered(before: Int64.max) { served(position) }
         let end = mark.offset + Int64(TarMemberHeader.endBytes)
         state.withLock { $0.end = end }
-        append(
-          zerosFrom: mark.offset,
-          to: end,
-          at: offset,
-          count,
-          &bytes
-        )
-        break
+        part.appendZeros(from: mark.offset, to: end)
+        return
       }
       mark.position = position
-      let end = try append(sample, from: mark, in: tree, at: offset, count, &bytes)
-      let next = Mark(offset: end, position: position + 1)
-      guard end <= offset + Int64(bytes.count) else { break }
-      if end <= offset {
+      let end = try append(sample, from: mark, in: tree, to: &part)
+      guard end <= part.end else { return }
+      if end <= seen {
         served(position)
       } else {
         deliver(position, end: end)
       }
-      remember(next)
-      mark = next
+      mark = Mark(offset: end, position: position + 1)
+      remember(mark)
     }
-    return bytes
   }
 
   private func deliver(_ position: Int, end: Int64) {
     state.withLock { state in
-      guard !state.delivered.contains(where: { $0.position == position }) else { return }
-      state.delivered.append((end, position))
+      let place = state.delivered.lastIndex { $0.end <= end }
+      if let place, state.delivered[place].position == position { return }
+      state.delivered.insert((end, position), at: place.map { $0 + 1 } ?? 0)
     }
   }
 
   private func takeDelivered(before offset: Int64) -> [Int] {
     state.withLock { state in
-      let counted = state.delivered.filter { $0.end <= offset }.map(\.position)
-      if !counted.isEmpty { state.delivered.removeAll { $0.end <= offset } }
-      return counted
+      let count = state.delivered.firstIndex { $0.end > offset } ?? state.delivered.count
+      guard count > 0 else { return [] }
+      defer { state.delivered.removeFirst(count) }
+      return state.delivered.prefix(count).map(\.position)
     }
   }
 
@@ -187,9 +177,7 @@ final class SampleStream: Sendable {
     _ sample: Sample,
     from mark: Mark,
     in tree: MountTree,
-    at offset: Int64,
-    _ count: Int,
-    _ bytes: inout [UInt8]
+    to part: inout StreamPart
   ) throws(Obstacle) -> Int64 {
     tree.advance(pass, to: mark.position, at: sample)
     let key = sample.index.withKey(ofSample: sample.number) { Array($0) }
@@ -201,18 +189,17 @@ final class SampleStream: Sendable {
         let shard = tree.cache.shards[sample.shard].key
         throw .failure(.sparseField(path: tree.path(of: node), shard: shard))
       }
-      let name = key + [UInt8(ascii: ".")] + sample.index.withFieldName(ordinal) { Array($0) }
       let header = TarMemberHeader(
-        name: name,
+        name: sample.index.withFieldName(ordinal) { key + [UInt8(ascii: ".")] + $0 },
         sizeBytes: member.sizeBytes,
         modifiedSeconds: member.modifiedSeconds
       )
-      header.bytes.withUnsafeBytes { append($0, from: place, at: offset, count, &bytes) }
+      header.bytes.withUnsafeBytes { part.append($0, from: place) }
       place += Int64(header.bytes.count)
-      try append(member, of: sample, from: place, in: tree, at: offset, count, &bytes)
+      try append(member, of: sample, from: place, in: tree, to: &part)
       place += member.sizeBytes
       let padded = place + Int64(TarMemberHeader.paddingBytes(after: member.sizeBytes))
-      append(zerosFrom: place, to: padded, at: offset, count, &bytes)
+      part.appendZeros(from: place, to: padded)
       place = padded
     }
     return place
@@ -223,51 +210,20 @@ final class SampleStream: Sendable {
     of sample: Sample,
     from place: Int64,
     in tree: MountTree,
-    at offset: Int64,
-    _ count: Int,
-    _ bytes: inout [UInt8]
+    to part: inout StreamPart
   ) throws(Obstacle) {
-    while true {
-      let wanted = offset + Int64(bytes.count)
-      let end = min(place + member.sizeBytes, offset + Int64(count))
-      guard wanted >= place, wanted < end else { return }
-      let start = member.dataOffset + (wanted - place)
-      let length = min(end - wanted, Int64(ShardReader.maxReadBytes))
-      let range = start..<start + length
+    while let wanted = part.wanted(of: place..<place + member.sizeBytes) {
+      let count = min(Int64(wanted.count), Int64(ShardReader.maxReadBytes))
+      let start = member.dataOffset + (wanted.lowerBound - place)
+      let range = start..<start + count
       let isThere = tree.cache.withBytes(range, ofShard: sample.shard, plane: sample.plane) {
-        bytes += $0
-        bytes += $1
+        part.append($0, from: wanted.lowerBound)
+        part.append($1, from: wanted.lowerBound + Int64($0.count))
         return true
       }
       guard isThere == true else {
         throw .pending(.bytes(range, shard: sample.shard, plane: sample.plane))
       }
     }
-  }
-
-  private func append(
-    _ piece: UnsafeRawBufferPointer,
-    from place: Int64,
-    at offset: Int64,
-    _ count: Int,
-    _ bytes: inout [UInt8]
-  ) {
-    let wanted = offset + Int64(bytes.count)
-    let end = min(place + Int64(piece.count), offset + Int64(count))
-    guard wanted >= place, wanted < end else { return }
-    bytes += piece[Int(wanted - place)..<Int(end - place)]
-  }
-
-  private func append(
-    zerosFrom place: Int64,
-    to placeEnd: Int64,
-    at offset: Int64,
-    _ count: Int,
-    _ bytes: inout [UInt8]
-  ) {
-    let wanted = offset + Int64(bytes.count)
-    let end = min(placeEnd, offset + Int64(count))
-    guard wanted >= place, wanted < end else { return }
-    bytes += repeatElement(0, count: Int(end - wanted))
   }
 }
