@@ -25,21 +25,23 @@ package struct TarMemberHeader: Sendable {
       records += Self.record("mtime", Array(String(modifiedSeconds).utf8))
     }
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(records.isEmpty ? 512 : 1536 + records.count)
     if !records.isEmpty {
-      bytes += Self.block(
-        prefix: [],
-        name: Array("PaxHeader".utf8),
+      let name = Array("PaxHeader".utf8)
+      Self.append(
+        to: &bytes,
+        name: name[...],
         size: Int64(records.count),
         time: 0,
         type: UInt8(ascii: "x")
       )
       bytes += records
-      bytes += [UInt8](repeating: 0, count: Self.paddingBytes(after: Int64(records.count)))
+      bytes += repeatElement(0, count: Self.paddingBytes(after: Int64(records.count)))
     }
-    let (prefix, last) = place ?? ([], Array(name.prefix(Self.maxNameBytes)))
-    bytes += Self.block(
-      prefix: prefix,
-      name: last,
+    Self.append(
+      to: &bytes,
+      prefix: place?.prefix ?? [],
+      name: place?.last ?? name.prefix(Self.maxNameBytes),
       size: min(sizeBytes, Self.maxOctal),
       time: min(max(0, modifiedSeconds), Self.maxOctal),
       type: UInt8(ascii: "0")
@@ -56,9 +58,11 @@ package struct TarMemberHeader: Sendable {
   package static let endBytes = 1024
 
   /// Splits a name at a slash so that both parts fit; nil where none does, or a NUL would end it.
-  private static func place(_ name: [UInt8]) -> (prefix: [UInt8], last: [UInt8])? {
+  private static func place(
+    _ name: [UInt8]
+  ) -> (prefix: ArraySlice<UInt8>, last: ArraySlice<UInt8>)? {
     guard !name.contains(0), !name.isEmpty else { return nil }
-    if name.count <= maxNameBytes { return ([], name) }
+    if name.count <= maxNameBytes { return ([], name[...]) }
     guard name.count <= maxPrefixBytes + 1 + maxNameBytes else { return nil }
     let slash = name.indices.first { place in
       name[place] == UInt8(ascii: "/") && name.count - place - 1 <= maxNameBytes
@@ -66,7 +70,7 @@ package struct TarMemberHeader: Sendable {
     guard let slash, (1...maxPrefixBytes).contains(slash), slash + 1 < name.count else {
       return nil
     }
-    return (Array(name[..<slash]), Array(name[(slash + 1)...]))
+    return (name[..<slash], name[(slash + 1)...])
   }
 
   /// `LENGTH KEYWORD=VALUE`, whose length counts its own digits.
@@ -79,34 +83,54 @@ package struct TarMemberHeader: Sendable {
     return Array(String(length).utf8) + rest
   }
 
-  private static func block(
-    prefix: [UInt8],
-    name: [UInt8],
+  /// What is the same in each block: a mode that lets all read, root as the owner, the format's mark,
+  /// and spaces in place of the sum.
+  private static let blank: [UInt8] = {
+    var block = [UInt8](repeating: 0, count: 512)
+    for (text, offset) in [
+      ("0000444", 100), ("0000000", 108), ("0000000", 116), ("        ", 148),
+      ("ustar\u{0}00", 257),
+    ] {
+      block.replaceSubrange(offset..<offset + text.utf8.count, with: text.utf8)
+    }
+    return block
+  }()
+
+  private static func append(
+    to bytes: inout [UInt8],
+    prefix: ArraySlice<UInt8> = [],
+    name: ArraySlice<UInt8>,
     size: Int64,
     time: Int64,
     type: UInt8
-  ) -> [UInt8] {
-    var block = [UInt8](repeating: 0, count: 512)
-    func put(_ text: some Collection<UInt8>, at offset: Int) {
-      block.replaceSubrange(offset..<offset + text.count, with: text)
+  ) {
+    let start = bytes.count
+    bytes += blank
+    bytes.withUnsafeMutableBytes { all in
+      let block = UnsafeMutableRawBufferPointer(rebasing: all[start...])
+      block.copyBytes(from: name)
+      UnsafeMutableRawBufferPointer(rebasing: block[345...]).copyBytes(from: prefix)
+      put(size, digits: 11, at: 124, in: block)
+      put(time, digits: 11, at: 136, in: block)
+      block[156] = type
+      var sum: Int64 = 0
+      for byte in block { sum += Int64(byte) }
+      put(sum, digits: 6, at: 148, in: block)
+      block[154] = 0
     }
-    put(name, at: 0)
-    put("0000444".utf8, at: 100)
-    put("0000000".utf8, at: 108)
-    put("0000000".utf8, at: 116)
-    put(octal(size, digits: 11), at: 124)
-    put(octal(time, digits: 11), at: 136)
-    put("        ".utf8, at: 148)
-    block[156] = type
-    put("ustar\u{0}00".utf8, at: 257)
-    put(prefix, at: 345)
-    let sum = block.reduce(0) { $0 + Int64($1) }
-    put(octal(sum, digits: 6) + [0], at: 148)
-    return block
   }
 
-  private static func octal(_ value: Int64, digits: Int) -> [UInt8] {
-    let text = Array(String(value, radix: 8).utf8)
-    return [UInt8](repeating: UInt8(ascii: "0"), count: max(0, digits - text.count)) + text
+  /// Writes an octal number that has at most so many digits.
+  private static func put(
+    _ value: Int64,
+    digits: Int,
+    at offset: Int,
+    in block: UnsafeMutableRawBufferPointer
+  ) {
+    var rest = value
+    for place in (offset..<offset + digits).reversed() {
+      block[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest & 7)
+      rest >>= 3
+    }
   }
 }
