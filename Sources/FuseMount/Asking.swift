@@ -10,25 +10,38 @@ package final class Asking: CacheWaiter {
   private enum Phase {
     /// The wish is being handed to the cache.
     case asking
-    case waiting
+
+    /// For what; nil before the first wish.
+    case waiting(Want?)
 
     /// The cache has answered before the wish was handed over.
     case answered(CacheError?)
   }
 
-  private let phase = Mutex(Phase.waiting)
+  private struct State {
+    var phase = Phase.waiting(nil)
+
+    /// Nobody wants the answer any more.
+    var hasLeft = false
+  }
+
+  private let state = Mutex(State())
   private let ask: @Sendable (Want, any CacheWaiter) -> Void
+  private let unask: @Sendable (Want, any CacheWaiter) -> Void
   private let attempt: @Sendable (CacheError?) -> Want?
 
   /// - Parameters:
   ///   - ask: Tells the waiter when what is wanted has come, or why it will not.
+  ///   - leave: Says that the waiter no longer waits for what it asked for.
   ///   - attempt: Tries again, or answers with the failure; returns what is wanted next, nil once
   ///     the question is answered.
   package init(
     ask: @escaping @Sendable (_ want: Want, _ waiter: any CacheWaiter) -> Void,
+    leave: @escaping @Sendable (_ want: Want, _ waiter: any CacheWaiter) -> Void,
     attempt: @escaping @Sendable (_ failure: CacheError?) -> Want?
   ) {
     self.ask = ask
+    self.unask = leave
     self.attempt = attempt
   }
 
@@ -36,22 +49,33 @@ package final class Asking: CacheWaiter {
   package func wait(for want: Want) {
     var want = want
     while true {
-      phase.withLock { $0 = .asking }
+      state.withLock { $0.phase = .asking }
       ask(want, self)
-      let answer = phase.withLock { phase -> CacheError?? in
-        if case .answered(let failure) = phase { return .some(failure) }
-        phase = .waiting
-        return nil
+      let (answer, hasLeft) = state.withLock { state -> (CacheError??, Bool) in
+        if case .answered(let failure) = state.phase { return (.some(failure), false) }
+        state.phase = .waiting(want)
+        return (nil, state.hasLeft)
       }
+      if hasLeft { unask(want, self) }
       guard let answer, let next = attempt(answer) else { return }
       want = next
     }
   }
 
+  /// Gives up what is waited for, once the question has been answered by somebody else.
+  package func leave() {
+    let want = state.withLock { state -> Want? in
+      state.hasLeft = true
+      guard case .waiting(let want) = state.phase else { return nil }
+      return want
+    }
+    if let want { unask(want, self) }
+  }
+
   package func cacheAnswered(_ failure: CacheError?) {
-    let isMeanwhile = phase.withLock { phase in
-      guard case .asking = phase else { return false }
-      phase = .answered(failure)
+    let isMeanwhile = state.withLock { state in
+      guard case .asking = state.phase else { return false }
+      state.phase = .answered(failure)
       return true
     }
     if isMeanwhile { return }

@@ -14,6 +14,9 @@ struct Request: @unchecked Sendable {
 
   /// On the account of the rank that it is about, if any.
   var wait: RankWait?
+
+  /// The question that waits for what it is about.
+  var asking: Asking?
 }
 
 /// What the callbacks of one mount share.
@@ -62,15 +65,18 @@ final class FuseContext: Sendable {
       // libfuse does not expect an answer from within that call.
       watchForInterrupt(request, number)
       meters.beginWait()
-      let waiting = Request(pointer: request, wait: tree.beginWait(of: operation.inode))
+      let asking = Asking { [tree] want, waiter in
+        tree.wait(for: want, waiter)
+      } leave: { [tree] want, waiter in
+        tree.leave(want, waiter)
+      } attempt: { [self] failure in
+        attempt(operation, number, failure)
+      }
+      let wait = tree.beginWait(of: operation.inode)
+      let waiting = Request(pointer: request, wait: wait, asking: asking)
       if let refusal = parked.insert(waiting, as: number) {
         endWait(of: waiting)
         return refuse(refusal, Reply(request))
-      }
-      let asking = Asking { [tree] want, waiter in
-        tree.wait(for: want, waiter)
-      } attempt: { [self] failure in
-        attempt(operation, number, failure)
       }
       asking.wait(for: want)
     }
@@ -193,6 +199,7 @@ final class FuseContext: Sendable {
         context.endWait(of: parked)
         Reply(parked.pointer).error(EINTR)
         context.parked.served()
+        parked.asking?.leave()
       },
       UnsafeMutableRawPointer(bitPattern: number)
     )

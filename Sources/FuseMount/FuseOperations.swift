@@ -36,6 +36,8 @@ enum FuseOperations {
     connection.want |= connection.capable & UInt32(FUSE_CAP_PARALLEL_DIROPS)
     // The kernel opens by itself and would take a truncating open for done; so it asks for it.
     connection.want &= ~UInt32(FUSE_CAP_ATOMIC_O_TRUNC)
+    // With it the kernel has who reads past the page cache wait for all requests, killed or not.
+    connection.want &= ~UInt32(FUSE_CAP_ASYNC_DIO)
     // A rank's listing changes with its epoch, and its directory's time with it: so the kernel
     // compares times before it shows what it has kept of a listing.
     connection.want |= connection.capable & UInt32(FUSE_CAP_AUTO_INVAL_DATA)

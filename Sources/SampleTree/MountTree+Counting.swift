@@ -83,4 +83,6 @@ final class SkippingWaiter: CacheWaiter {
     if let failure { tree.skip(shard, for: failure) }
     waiter.cacheAnswered(nil)
   }
+
+  func speaks(for other: any CacheWaiter) -> Bool { waiter === other }
 }

@@ -85,6 +85,15 @@ package final class MountTree: Sendable {
     }
   }
 
+  /// Forgets someone who no longer waits; what was fetched for him alone is given up.
+  package func leave(_ want: Want, _ waiter: any CacheWaiter) {
+    switch want {
+    case .sample(_, let shard): cache.leave(indexOfShard: shard, waiter)
+    case .bytes(_, let shard, _): cache.leave(bytesOfShard: shard, waiter)
+    case .turn: break
+    }
+  }
+
   /// Names who keeps what the tree says, so that it can be told to let go.
   package func connect(to kernel: any KernelCache) {
     self.kernel.withLock { $0.kernel = kernel }

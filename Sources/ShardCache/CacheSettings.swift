@@ -82,6 +82,13 @@ package protocol CacheWaiter: AnyObject, Sendable {
   ///
   /// - Parameter failure: Why it will not come; nil where asking again will now succeed or go further.
   func cacheAnswered(_ failure: CacheError?)
+
+  /// Whether it waits in that one's name, and leaves with it.
+  func speaks(for waiter: any CacheWaiter) -> Bool
+}
+
+extension CacheWaiter {
+  package func speaks(for waiter: any CacheWaiter) -> Bool { self === waiter }
 }
 
 /// What the cache did since it was made.

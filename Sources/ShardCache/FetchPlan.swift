@@ -134,6 +134,22 @@ struct FetchPlan {
     slots[number].waiting.append(Waiting(filledBytes: bytes, waiter: waiter))
   }
 
+  /// Takes out someone who no longer waits.
+  ///
+  /// - Returns: By the fetches that nobody waits for now, the chunks that he waited for.
+  mutating func leave(_ waiter: any CacheWaiter) -> [FetchNumber: ChunkID] {
+    var deserted: [FetchNumber: ChunkID] = [:]
+    for number in slots.indices where !slots[number].waiting.isEmpty {
+      let count = slots[number].waiting.count
+      slots[number].waiting.removeAll { $0.waiter === waiter }
+      guard slots[number].waiting.count < count else { continue }
+      deserted[slots[number].ticket] = slots[number].chunk
+    }
+    guard !deserted.isEmpty else { return [:] }
+    for slot in slots where !slot.waiting.isEmpty { deserted[slot.ticket] = nil }
+    return deserted
+  }
+
   /// Makes a chunk the one that is needed next, until it is read.
   mutating func expect(_ number: Int) {
     guard !slots[number].isOrphan, ahead.oldest != number else { return }

@@ -99,6 +99,15 @@ final class IndexBuild: CacheWaiter {
     drive()
   }
 
+  /// Forgets someone who no longer waits; what is made so far is kept, and goes on for the next.
+  func leave(_ waiter: any CacheWaiter) {
+    let hasDeserted = state.withLock { state in
+      state.waiting.removeAll { $0.waiter.speaks(for: waiter) }
+      return state.phase == .whole && !state.isWanted
+    }
+    if hasDeserted { reader.leaveWholeLoad(ofShard: shard, self) }
+  }
+
   /// Has the whole index made though nobody waits for it.
   func wantWhole() {
     let isFirst = state.withLock { state in

@@ -214,13 +214,15 @@ extension ShardReader {
       priority: isAhead ? .readAhead : .reader
     )
     let ticket = store.fetch(request, into: receiver)
-    let (isClosed, isRaised) = fetches.withLock { fetches in
+    let (isOver, isRaised) = fetches.withLock { fetches in
       // It may have finished meanwhile, and then there is nothing to hold.
       fetches.open[number]?.ticket = ticket
-      return (fetches.isClosed, isAhead && fetches.open[number]?.isRaised == true)
+      let isDeserted = fetches.open[number]?.isDeserted == true
+      let isRaised = isAhead && fetches.open[number]?.isRaised == true
+      return (fetches.isClosed || isDeserted, isRaised)
     }
     if isRaised { ticket.raisePriority() }
-    if isClosed { ticket.cancel() }
+    if isOver { ticket.cancel() }
   }
 
   private func load(_ chunk: ChunkID, number: FetchPlan.FetchNumber) {
@@ -287,6 +289,7 @@ extension ShardReader {
       if !waiters.isEmpty { _ = fetches.plan.hold(filling.slot) }
       guard isComplete, !fetches.plan.isClean(filling.slot) else { return (waiters, false) }
       fetches.statistics.chunksFetched += 1
+      fetches.deserted.remove(filling.chunk)
       guard disk != nil else {
         fetches.plan.markClean(filling.slot)
         return (waiters, false)
@@ -341,6 +344,8 @@ extension ShardReader {
     let failure: CacheError? =
       switch result {
       case .success: nil
+      // Who came after the last had left asks again.
+      case .failure(.cancelled) where isDeserted(number): nil
       case .failure(let error): restate(error, ofShard: Int(chunk.shard), run: chunks)
       }
     let waiters = fetches.withLock { fetches in

@@ -26,8 +26,11 @@ extension ShardReader {
     return load
   }
 
-  func wholeLoadEnded(_ shard: Int) {
-    wholeLoads.withLock { $0.loads[shard] = nil }
+  func wholeLoadEnded(_ shard: Int, isComplete: Bool) {
+    wholeLoads.withLock { loads in
+      loads.loads[shard] = nil
+      if isComplete { loads.desertedShards.remove(shard) }
+    }
   }
 
   /// Takes the index that a whole load brought, unless it is known already.

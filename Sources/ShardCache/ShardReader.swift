@@ -34,6 +34,7 @@ package final class ShardReader: Sendable {
 
     /// Shards of which nothing may be shown any more.
     var changedShards: Set<Int32> = []
+    var deserted = DesertedChunks()
     var isClosed = false
     var statistics = CacheStatistics()
   }
@@ -47,6 +48,9 @@ package final class ShardReader: Sendable {
 
     /// A reader waits for what was begun ahead.
     var isRaised = false
+
+    /// Who waited for it has left, and it is to end.
+    var isDeserted = false
   }
 
   /// What is known of each shard.
@@ -67,6 +71,9 @@ package final class ShardReader: Sendable {
 
   struct WholeLoads {
     var loads: [Int: WholeShardLoad] = [:]
+
+    /// Those whose last load was ended because nobody waited for it any more.
+    var desertedShards: Set<Int> = []
     var isClosed = false
   }
 

@@ -17,6 +17,9 @@ final class WholeShardLoad: Sendable {
     var loadedBytes: Int64 = 0
     var waiting: [Waiting] = []
     var result: Result<Void, CacheError>?
+
+    /// Who waited has left, and it is to end.
+    var isDeserted = false
   }
 
   private struct Waiting {
@@ -66,8 +69,26 @@ final class WholeShardLoad: Sendable {
   func run() {
     let result = Result { () throws(CacheError) in try load() }
     stream.cancel()
-    reader.wholeLoadEnded(shard)
+    reader.wholeLoadEnded(shard, isComplete: result.isSuccess)
     end(result)
+  }
+
+  /// Ends the load if nobody else waits for it.
+  ///
+  /// Who leaves, and whoever comes before it has ended, is told to ask again.
+  ///
+  /// - Returns: Whether it ends.
+  func leave(_ waiter: any CacheWaiter) -> Bool {
+    let isDeserted = state.withLock { state in
+      guard state.result == nil, state.waiting.contains(where: { $0.waiter === waiter }) else {
+        return false
+      }
+      state.isDeserted = state.waiting.allSatisfy { $0.waiter === waiter }
+      if !state.isDeserted { state.waiting.removeAll { $0.waiter === waiter } }
+      return state.isDeserted
+    }
+    if isDeserted { stream.cancel() }
+    return isDeserted
   }
 
   /// Fails who waits, and has the load end as soon as it can.
@@ -77,10 +98,16 @@ final class WholeShardLoad: Sendable {
   }
 
   private func end(_ result: Result<Void, CacheError>) {
-    let (waiting, plane, loadedBytes) = state.withLock { state in
+    let (waiting, plane, loadedBytes, isUnfinished) = state.withLock { state in
       defer { state.waiting = [] }
-      state.result = state.result ?? result
-      return (state.waiting, state.plane, state.loadedBytes)
+      // No failure of the shard's, only that nobody wanted it any more.
+      let isUnfinished = state.isDeserted && !result.isSuccess
+      state.result = state.result ?? (isUnfinished ? .success(()) : result)
+      return (state.waiting, state.plane, state.loadedBytes, isUnfinished)
+    }
+    if isUnfinished {
+      for waiting in waiting { waiting.waiter.cacheAnswered(nil) }
+      return
     }
     for waiting in waiting {
       let waiter = waiting.waiter
@@ -223,5 +250,11 @@ final class WholeShardLoad: Sendable {
       return served
     }
     for waiter in served { waiter.cacheAnswered(nil) }
+  }
+}
+
+extension Result {
+  fileprivate var isSuccess: Bool {
+    if case .success = self { true } else { false }
   }
 }

@@ -21,6 +21,8 @@ import Testing
     let asking = Asking { want, waiter in
       record.add("ask \(want)")
       record.waiter.withLock { $0 = waiter }
+    } leave: { _, _ in
+      Issue.record("nobody left")
     } attempt: { failure in
       record.add(failure.map { "\($0)" } ?? "try")
       return left.withLock { left in
@@ -43,6 +45,8 @@ import Testing
     let attempts = Mutex(0)
     let asking = Asking { _, waiter in
       waiter.cacheAnswered(nil)
+    } leave: { _, _ in
+      Issue.record("nobody left")
     } attempt: { _ in
       attempts.withLock { attempts in
         attempts += 1
@@ -57,11 +61,48 @@ import Testing
     let record = Record()
     let asking = Asking { _, waiter in
       waiter.cacheAnswered(.closed)
+    } leave: { _, _ in
+      Issue.record("nobody left")
     } attempt: { failure in
       record.add(failure.map { "\($0)" } ?? "try")
       return nil
     }
     asking.wait(for: Self.want(0))
     #expect(record.lines.withLock { $0 } == ["the mount is ending"])
+  }
+
+  @Test func whoLeavesGivesUpWhatItWaitsForAndNothingElse() {
+    let record = Record()
+    let asking = Asking { want, _ in
+      record.add("ask \(want)")
+    } leave: { want, _ in
+      record.add("leave \(want)")
+    } attempt: { _ in
+      Self.want(2)
+    }
+    asking.wait(for: Self.want(1))
+    asking.cacheAnswered(nil)
+    asking.leave()
+    #expect(
+      record.lines.withLock { $0 }
+        == ["ask \(Self.want(1))", "ask \(Self.want(2))", "leave \(Self.want(2))"]
+    )
+  }
+
+  @Test func whoLeavesWhileTheQuestionIsPutGivesItUpAfterwards() {
+    let record = Record()
+    let itself = Mutex<Asking?>(nil)
+    let asking = Asking { want, _ in
+      itself.withLock { $0 }?.leave()
+      record.add("asked \(want)")
+    } leave: { want, _ in
+      record.add("leave \(want)")
+    } attempt: { _ in
+      nil
+    }
+    itself.withLock { $0 = asking }
+    asking.wait(for: Self.want(1))
+    itself.withLock { $0 = nil }
+    #expect(record.lines.withLock { $0 } == ["asked \(Self.want(1))", "leave \(Self.want(1))"])
   }
 }

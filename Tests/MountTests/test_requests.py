@@ -204,15 +204,48 @@ def held(through_relay, watched, medium):
     watched.release()
 
 
+def read_through_pages(path):
+    return subprocess.Popen(["cat", path], stdout=subprocess.DEVNULL)
+
+
+def read_past_pages(path):
+    words = ["dd", f"if={path}", "of=/dev/null", "bs=1M", "iflag=direct"]
+    return subprocess.Popen(words, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("read", [read_through_pages, read_past_pages])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_reader_killed_while_waiting_is_gone_at_once(held, watched, number):
+def test_a_reader_killed_while_waiting_is_gone_at_once(held, watched, number, read):
     _, path, _ = held
-    reader = subprocess.Popen(["cat", path], stdout=subprocess.DEVNULL)
+    reader = read(path)
     mounts.wait_until(lambda: watched.held() > 0, 20, "the read waits for the store")
     reader.send_signal(number)
     begin = time.monotonic()
     reader.wait(5)
     assert time.monotonic() - begin < 1
+
+
+def test_a_fetch_ends_with_the_last_reader_that_waits_for_it(through_relay, watched, medium):
+    made = through_relay("medium", "--cache-size", "16MiB", "--prefetch", "0B")
+    indexed_but_not_cached(made, medium.rank("train"))
+    watched.hold("GET .*train-000005[.]tar")
+    paths = [made.point / f"train/0/{trees.index_name(position)}/jpg" for position in (230, 231)]
+    # For the pages of its cache the kernel waits on, whoever wanted them.
+    readers = [read_past_pages(path) for path in paths]
+
+    def figures():
+        return json.loads((made.point / ".wdsfs/stats.json").read_bytes())
+
+    mounts.wait_until(lambda: figures()["reads"]["waiting"] == 2, 20, "both reads wait for the store")
+    readers[0].kill()
+    mounts.wait_until(lambda: figures()["reads"]["waiting"] == 1, 20, "one of them is gone")
+    mounts.wait_until(lambda: figures()["store"]["inFlight"] == 1, 20, "the fetch goes on for the other")
+    readers[1].kill()
+    mounts.wait_until(lambda: figures()["store"]["inFlight"] == 0, 20, "nothing is asked of the store any more")
+    watched.release()
+    for reader in readers:
+        reader.wait(10)
+    assert shards.sha256(paths[0].read_bytes()) == medium.rank("train")[230].fields[0].sha256
 
 
 def test_others_go_on_while_one_shard_stalls(held, watched, medium):
