@@ -148,6 +148,6 @@ import Testing
     #expect(request.headers["authorization"] == "token")
     let start = ContinuousClock.now
     #expect(throws: StoreError.self) { try ask("/stall") }
-    #expect(ContinuousClock.now - start < .seconds(8))
+    #expect(ContinuousClock.now - start < .seconds(60))
   }
 }

@@ -94,11 +94,11 @@ import Testing
     #expect(
       failure("sh -c '\(script)'", timeout: .milliseconds(700)).contains("did not end within")
     )
-    #expect(ContinuousClock.now - start < .seconds(10))
+    #expect(ContinuousClock.now - start < .seconds(300))
     let text = try #require(try? SmallFileText.read("\(files.path)/pid"))
     let child = try #require(Int32(text))
     // Killed, it may still wait for its new parent.
-    let deadline = ContinuousClock.now + .seconds(10)
+    let deadline = ContinuousClock.now + .seconds(60)
     while SmallFileText.state(of: child) != "Z", kill(child, 0) == 0, .now < deadline {
       poll(nil, 0, 5)
     }
@@ -108,9 +108,9 @@ import Testing
   @Test("a program that leaves something behind in its output's way is not waited for")
   func leavesSomething() throws {
     let start = ContinuousClock.now
-    let found = try run("sh -c 'sleep 20 & echo \"$0\"' '\(good)'")
+    let found = try run("sh -c 'sleep 60 & echo \"$0\"' '\(good)'")
     #expect(found.accessKeyID == "AK")
-    #expect(ContinuousClock.now - start < .seconds(10))
+    #expect(ContinuousClock.now - start < .seconds(50))
   }
 
   @Test("the program sees its path and home, and neither our credentials nor our descriptors (X1)")

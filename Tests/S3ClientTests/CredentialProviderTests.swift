@@ -187,7 +187,7 @@ import Testing
   func cancelled() throws {
     let files = try TemporaryDirectory()
     // At first it prints keys at once, later it hangs.
-    let script = "test -e \(files.path)/slow && sleep 3; echo \"$0\""
+    let script = "test -e \(files.path)/slow && sleep 40; echo \"$0\""
     let keys = #"{"Version":1,"AccessKeyId":"old","SecretAccessKey":"canary-secret"}"#
     let config = "[default]\ncredential_process = sh -c '\(script)' '\(keys)'\n"
     try files.write(config.utf8, to: "config")
@@ -214,7 +214,7 @@ import Testing
     #expect(throws: StoreError.cancelled) { try receivers[0].wait() }
     store.shutDown()
     #expect(throws: StoreError.cancelled) { try receivers[1].wait() }
-    #expect(ContinuousClock.now - start < .seconds(3), "somebody waited for the program")
+    #expect(ContinuousClock.now - start < .seconds(30), "somebody waited for the program")
   }
 
   @Test("a clock that is off is corrected by the server's, once for all requests (S23)")

@@ -112,12 +112,12 @@ import Testing
     let server = try ScriptedServer { _, _ in [.stall] }
     let store = try FaultTests.store(server) { options in
       options.listTimeout = .milliseconds(500)
-      options.transfers.headTimeout = .seconds(30)
+      options.transfers.headTimeout = .seconds(300)
     }
     defer { store.shutDown() }
     let start = ContinuousClock.now
     #expect(throws: StoreError.self) { try store.objects() }
-    #expect(ContinuousClock.now - start < .seconds(3))
+    #expect(ContinuousClock.now - start < .seconds(60))
   }
 
   @Test("without --no-sign-request and keys nothing is sent; with it nothing is signed")

@@ -173,7 +173,7 @@ import WDSFS
     close(file)
     unlink(path)
     output.write(line, level: .info, time: timespec(tv_sec: 3000, tv_nsec: 0))
-    #expect(ContinuousClock.now - start < .seconds(5))
+    #expect(ContinuousClock.now - start < .seconds(50))
   }
 
   private func boundSocket(_ path: String) throws -> Int32 {

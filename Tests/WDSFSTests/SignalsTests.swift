@@ -46,7 +46,7 @@ import WDSFS
     let start = ContinuousClock.now
     process.send(SIGINT)
     #expect(process.exitCode() == ExitCode.forced.rawValue)
-    #expect(ContinuousClock.now - start < .seconds(1))
+    #expect(ContinuousClock.now - start < .seconds(30))
   }
 
   @Test func theSecondSignalWaitsForWhatMustNotBeLeftOut() async throws {
