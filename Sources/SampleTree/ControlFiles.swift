@@ -40,8 +40,12 @@ package final class ControlFiles: Sendable {
     var bytes: [UInt8]
     let target: Target
 
-    /// What was written since the file was opened, as far as it makes one piece.
+    /// What was written last, as far as it makes one piece, and where in the file that begins.
     var written: [UInt8] = []
+    var writtenOffset: Int64 = 0
+
+    /// Whether the piece is whole, and what follows is another one.
+    var isWritten = false
     let seconds: Int64
     let isPrivate: Bool
     var lookupCount: UInt64
@@ -108,25 +112,43 @@ package final class ControlFiles: Sendable {
     snapshots.withLock { snapshots in
       snapshots.byNumber[number]?.bytes = []
       snapshots.byNumber[number]?.written = []
+      snapshots.byNumber[number]?.writtenOffset = 0
     }
   }
 
   /// Takes up a part of what is written.
   ///
+  /// Who keeps the file open writes one piece behind the other, and who appends begins behind what
+  /// the file shows.
+  ///
   /// - Returns: Whether it goes on where the last part ended, or begins anew, and all together is
   ///   not more than any cursor.
   func write(_ part: [UInt8], at offset: Int64, to number: Int, maxBytes: Int) -> Bool {
     snapshots.withLock { snapshots in
-      guard let writtenBytes = snapshots.byNumber[number]?.written.count else { return false }
-      let startBytes = offset == 0 ? 0 : writtenBytes
-      guard offset == Int64(startBytes), startBytes + part.count <= maxBytes else { return false }
-      if offset == 0 { snapshots.byNumber[number]?.written = [] }
+      guard let snapshot = snapshots.byNumber[number] else { return false }
+      let end = snapshot.writtenOffset + Int64(snapshot.written.count)
+      let isFirst = snapshot.written.isEmpty && offset == Int64(snapshot.bytes.count)
+      let isNew =
+        offset == 0 || offset == snapshot.writtenOffset || isFirst
+        || (snapshot.isWritten && offset == end)
+      let startBytes = isNew ? 0 : snapshot.written.count
+      guard isNew || offset == end, startBytes + part.count <= maxBytes else { return false }
+      if isNew {
+        snapshots.byNumber[number]?.written = []
+        snapshots.byNumber[number]?.writtenOffset = offset
+        snapshots.byNumber[number]?.isWritten = false
+      }
       snapshots.byNumber[number]?.written += part
       return true
     }
   }
 
-  /// Looks at all that was written from the start on.
+  /// Notes that what was written is whole.
+  func endWritten(to number: Int) {
+    snapshots.withLock { $0.byNumber[number]?.isWritten = true }
+  }
+
+  /// Looks at all that makes one piece with what was written last.
   func withWritten<Value>(to number: Int, _ body: ([UInt8]) -> Value) -> Value {
     snapshots.withLock { body($0.byNumber[number]?.written ?? []) }
   }

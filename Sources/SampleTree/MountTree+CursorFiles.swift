@@ -58,7 +58,10 @@ extension MountTree {
     }
     switch controls.withWritten(to: number, Self.whole) {
     case .part: completion(nil)
-    case .whole(let written): turns.run { [self] in apply(written, target, completion) }
+    case .whole(let written):
+      // Without a line's end, what follows may still belong to the number.
+      if written.last == UInt8(ascii: "\n") { controls.endWritten(to: number) }
+      turns.run { [self] in apply(written, target, completion) }
     }
   }
 

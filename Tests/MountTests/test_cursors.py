@@ -59,6 +59,15 @@ def test_only_commits_move_a_rank_that_commits(mount_run, uneven, tmp_path):
     assert runs.listed(rank_of(mount)) == runs.wanted(later)
 
 
+def test_a_cursor_file_kept_open_takes_one_commit_after_the_other(mount_run, tmp_path):
+    mount = mount_run(cursor="a.cursor")
+    for mode in ("w", "a"):
+        with open(rank_of(mount) / ".cursor", mode) as file:
+            for position in (3, 4, 1):
+                print(position, file=file, flush=True)
+                assert runs.saved(rank_of(mount) / ".cursor") == [(0, set(range(position)))]
+
+
 @pytest.mark.parametrize("control", ["train/0/.cursor", ".wdsfs/cursor.json"])
 def test_a_checkpoint_written_back_moves_the_run(mount_run, uneven, tmp_path, control):
     order = runs.Order(uneven, 2, shuffle="full", seed=16)

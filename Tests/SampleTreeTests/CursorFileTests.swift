@@ -60,6 +60,26 @@ import Testing
     #expect(try test.progress("val").consumed.count == 1)
   }
 
+  @Test func whoKeepsTheFileOpenCommitsAgainAndAgain() throws {
+    let test = try tree()
+    let inode = try test.find("train/0/.cursor").inode
+    let shown = try test.read(inode, at: 0, count: 1 << 20).count
+    // Appended, then one line behind the other.
+    #expect(test.writeOnce(Array("2\n".utf8), at: Int64(shown), to: inode) == nil)
+    #expect(try test.progress().consumed == Consumed(below: 2))
+    #expect(test.writeOnce(Array("0:5\n".utf8), at: Int64(shown + 2), to: inode) == nil)
+    #expect(try test.progress().consumed == Consumed(below: 5))
+    // One that was refused is written again at its place.
+    #expect(test.writeOnce(Array("999\n".utf8), at: Int64(shown + 6), to: inode) != nil)
+    #expect(test.writeOnce(Array("6\n".utf8), at: Int64(shown + 6), to: inode) == nil)
+    #expect(try test.progress().consumed == Consumed(below: 6))
+    // Without a line's end, what follows might be the number's other half.
+    #expect(test.writeOnce(Array("1".utf8), at: 0, to: inode) == nil)
+    #expect(test.writeOnce(Array("7\n".utf8), at: 1, to: inode) != nil)
+    #expect(test.writeOnce(Array("7\n".utf8), at: 5, to: inode) != nil)
+    #expect(try test.progress().consumed == Consumed(below: 1))
+  }
+
   @Test func aCommitOfTheLengthEndsTheEpoch() throws {
     let test = try tree()
     let old = try test.find("train/0")
