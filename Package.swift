@@ -127,3 +127,22 @@ let package = Package(
     tests(of: "WDSFS", ["Instruments", "Remote", "SampleOrder", arguments, logging]),
   ]
 )
+
+// What only measuring needs is not built, nor fetched, by anybody else: see scripts/bench --floors.
+if Context.environment["WDSFS_BENCHMARKS"] != nil {
+  package.dependencies.append(
+    .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])
+  )
+  package.targets.append(
+    .executableTarget(
+      name: "FloorBenchmarks",
+      dependencies: [
+        "Remote", "S3Client", "SampleOrder", "ShardCache", "TarIndex", "TestSupport", logging,
+        .product(name: "Benchmark", package: "benchmark"),
+      ],
+      path: "Benchmarks/FloorBenchmarks",
+      swiftSettings: settings,
+      plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]
+    )
+  )
+}

@@ -113,9 +113,10 @@ package struct TarMemberHeader: Sendable {
       put(size, digits: 11, at: 124, in: block)
       put(time, digits: 11, at: 136, in: block)
       block[156] = type
-      var sum: Int64 = 0
-      for byte in block { sum += Int64(byte) }
-      put(sum, digits: 6, at: 148, in: block)
+      // At most 512 × 255; unchecked, so that it is done many bytes at a time.
+      var sum: UInt32 = 0
+      for byte in block { sum &+= UInt32(byte) }
+      put(Int64(sum), digits: 6, at: 148, in: block)
       block[154] = 0
     }
   }

@@ -155,6 +155,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="medians of so many (%(default)s)")
     parser.add_argument("--processes", type=int, default=2, help="that read (%(default)s)")
     parser.add_argument("--profiles", default="jpg,tiny", help="(%(default)s)")
+    parser.add_argument(
+        "--floors", action="store_true",
+        help="given first: what one step costs on each floor, by ordo-one/benchmark; the rest are its options",
+    )
     parser.add_argument("--long", action="store_true", help="a larger bucket and more rounds: 20 minutes or more")
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
     parser.add_argument("--page", action="store_true", help="write docs/performance.md and its plot from this run")
