@@ -21,6 +21,16 @@ package enum ErrnoTable {
     }
   }
 
+  /// The errno of a listing that fails.
+  ///
+  /// libc's `readdir` takes ENOENT for the directory's end, so that a folder whose shard is gone would
+  /// look like a shorter one.
+  package static func errno(forListing error: TreeError) -> Int32 {
+    let status = errno(for: error)
+    if case .cache = error, status == ENOENT { return EIO }
+    return status
+  }
+
   private static func errno(for error: CacheError) -> Int32 {
     switch error {
     case .fetch(_, _, let error): errno(for: error)

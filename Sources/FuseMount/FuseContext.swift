@@ -159,7 +159,12 @@ final class FuseContext: Sendable {
   }
 
   func fail(_ operation: Operation, _ error: TreeError, _ reply: consuming Reply) {
-    let status = ErrnoTable.errno(for: error)
+    let status: Int32
+    if case .list = operation {
+      status = ErrnoTable.errno(forListing: error)
+    } else {
+      status = ErrnoTable.errno(for: error)
+    }
     if ErrnoTable.isFailure(error) { log(operation, error, status) }
     if case .read(let inode, _, _, _) = operation, ErrnoTable.isFailure(error) {
       meters.failed()

@@ -82,6 +82,14 @@ extension MountTree {
     case .shardSplit(let split):
       guard dataset.splits.indices.contains(split) else { throw .failure(.noSuchEntry) }
       listShards(of: split, &cursor, emit)
+    case .classes:
+      for split in dataset.splits.indices.dropFirst(cursor.position) {
+        let name = dataset.splits[split].name
+        guard cursor.add(name, directory(.classSplit(split)), emit) else { return }
+      }
+    case .classSplit(let split): try listClasses(of: split, &cursor, emit)
+    case .classFolder(let split, let number):
+      try listFiles(ofClass: number, in: split, &cursor, emit)
     case .field, .snapshot, .shardFile, .stream: throw .failure(.notADirectory)
     }
   }
@@ -105,7 +113,9 @@ extension MountTree {
   /// What `..` means; the root's own is the kernel's affair.
   private func parent(of node: Node) -> Node {
     switch node {
-    case .root, .split, .controls, .shards, .epochs, .streams: return .root
+    case .root, .split, .controls, .shards, .epochs, .streams, .classes: return .root
+    case .classSplit: return .classes
+    case .classFolder(let split, _): return .classSplit(split)
     case .streamSplit: return .streams
     case .stream(let number): return passes[number].map { .streamSplit($0.split) } ?? .streams
     case .pass(let number):
@@ -114,6 +124,7 @@ extension MountTree {
       case .rank(let split, _, _, _): return .split(split)
       case .epoch, .epochSplit, .epochRank: return .epochs
       case .shard(let split, _, _): return .shardSplit(split)
+      case .classes(let split): return .classSplit(split)
       }
     case .sample(let pass, _), .field(let pass, _, _):
       return passes[pass]?.directory ?? .root

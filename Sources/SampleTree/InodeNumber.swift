@@ -2,7 +2,7 @@
 ///
 /// Numbers are computed, so that nothing grows with what was ever looked up and `forget` has nothing
 /// to forget. From the highest bit: 20 bits of pass, 32 of position, 12 of field. Pass 0 has what
-/// belongs to no pass: 4 bits of kind, 12 of split, 28 of rank or shard.
+/// belongs to no pass: 4 bits of kind, 12 of split, 28 of rank, shard or class.
 package enum Node: Hashable, Sendable {
   case root
 
@@ -37,6 +37,11 @@ package enum Node: Hashable, Sendable {
   /// `/.streams/<split>/<rank>.tar`: what a pass has left.
   case stream(pass: Int)
 
+  /// `/.classes`, `/.classes/<split>` and `/.classes/<split>/<class>`.
+  case classes
+  case classSplit(Int)
+  case classFolder(split: Int, number: Int)
+
   /// `/.shards`.
   case shards
 
@@ -55,6 +60,7 @@ package enum Node: Hashable, Sendable {
   package static let maxFields = (1 << 12) - 1
   package static let maxSplits = 1 << 12
   package static let maxShards = 1 << 28
+  package static let maxClasses = 1 << 28
 
   // MARK: Numbers
 
@@ -67,6 +73,8 @@ package enum Node: Hashable, Sendable {
     case shardFile = 6
     case streamSplit = 7
     case stream = 8
+    case classSplit = 9
+    case classFolder = 10
   }
 
   /// Numbers of kind `top`: the kernel's for the root, and the next ones.
@@ -76,6 +84,7 @@ package enum Node: Hashable, Sendable {
     static let shards: UInt64 = 3
     static let epochs: UInt64 = 4
     static let streams: UInt64 = 5
+    static let classes: UInt64 = 6
   }
 
   package var inode: UInt64 {
@@ -86,6 +95,9 @@ package enum Node: Hashable, Sendable {
     case .split(let split): Self.fixed(.split, split, 0)
     case .epochs: Top.epochs
     case .streams: Top.streams
+    case .classes: Top.classes
+    case .classSplit(let split): Self.fixed(.classSplit, split, 0)
+    case .classFolder(let split, let number): Self.fixed(.classFolder, split, number)
     case .streamSplit(let split): Self.fixed(.streamSplit, split, 0)
     case .stream(let pass): Self.fixed(.stream, 0, pass)
     case .pass(let pass): Self.fixed(.pass, 0, pass)
@@ -125,6 +137,7 @@ package enum Node: Hashable, Sendable {
       case Top.shards: self = .shards
       case Top.epochs: self = .epochs
       case Top.streams: self = .streams
+      case Top.classes: self = .classes
       default: return nil
       }
     case .split where number == 0: self = .split(split)
@@ -134,7 +147,9 @@ package enum Node: Hashable, Sendable {
     case .snapshot: self = .snapshot(Int(inode & 0xFF_FFFF_FFFF))
     case .shardSplit where number == 0: self = .shardSplit(split)
     case .shardFile: self = .shardFile(split: split, place: number)
-    case .split, .pass, .shardSplit, .streamSplit, .stream, nil: return nil
+    case .classSplit where number == 0: self = .classSplit(split)
+    case .classFolder: self = .classFolder(split: split, number: number)
+    case .split, .pass, .shardSplit, .streamSplit, .stream, .classSplit, nil: return nil
     }
   }
 

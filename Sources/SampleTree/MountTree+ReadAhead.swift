@@ -12,6 +12,9 @@ extension MountTree {
   /// What is worked out at once reaches this far into the window before it is worked out again.
   private static let settledPart: Int64 = 8
 
+  /// Samples that are looked at for one look ahead in order of class.
+  private static let maxClassedAhead = 2048
+
   /// What is fetched ahead of a reader that has read its second sample.
   private static let firstBytes: Int64 = 16 << 20
 
@@ -54,6 +57,8 @@ extension MountTree {
     let settledCount: Int
     if case .shard(_, _, let shard) = pass.kind {
       settledCount = planShard(shard, from: position, window, &pieces)
+    } else if case .classes(let split) = pass.kind {
+      settledCount = planClasses(split, from: position, window, &pieces)
     } else if let order = pass.snapshot {
       let shards = dataset.splits[pass.split].shards
       settledCount = planRank(order, shards, from: position, window, &pieces)
@@ -76,6 +81,38 @@ extension MountTree {
     let end = start + max(0, min(rest, window, 64 << 20))
     pieces.append(ShardReader.Upcoming(shard: shard, range: start..<end))
     return 16
+  }
+
+  /// What comes next in order of class: large pieces where shards are sorted by class, else sample by
+  /// sample, of which each costs its chunk.
+  private func planClasses(
+    _ split: Int,
+    from position: Int,
+    _ window: Int64,
+    _ pieces: inout [ShardReader.Upcoming]
+  ) -> Int {
+    guard let table = classTables[split] else { return 1 }
+    let shards = dataset.splits[split].shards
+    var rest = window
+    var end = position
+    while rest > 0, end < table.sampleCount, end - position < Self.maxClassedAhead {
+      let (place, number) = table.sample(at: end)
+      end += 1
+      guard let (index, plane) = cache.indexAndPlane(ofShard: shards[place]), plane == .stored
+      else { continue }
+      let span = index.span(ofSample: number)
+      if let last = pieces.last, last.shard == shards[place], let range = last.range,
+        range.upperBound == span.lowerBound, span.upperBound - range.lowerBound <= Self.pieceBytes
+      {
+        let joined = range.lowerBound..<span.upperBound
+        pieces[pieces.count - 1] = ShardReader.Upcoming(shard: last.shard, range: joined)
+        rest -= Int64(span.count)
+      } else {
+        pieces.append(ShardReader.Upcoming(shard: shards[place], range: span))
+        rest -= max(Int64(span.count), Int64(ShardReader.maxReadBytes))
+      }
+    }
+    return (end - position) / Int(Self.settledPart)
   }
 
   private func planRank(

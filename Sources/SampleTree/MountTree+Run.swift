@@ -237,6 +237,7 @@ extension MountTree {
     case .shard(_, _, let shard):
       return directory(pass.directory, modifiedSeconds: modifiedSeconds(ofShard: shard))
     case .epoch, .epochSplit, .epochRank: return directory(pass.directory)
+    case .classes(let split): return directory(.classSplit(split))
     case .rank:
       let present = try presentPass(pass)
       var attributes = directory(node ?? pass.directory)
@@ -251,6 +252,7 @@ extension MountTree {
       if name.elementsEqual(".cursor".utf8) { return try lookUpCursor(split: split, rank: rank) }
       return try lookUpSample(name, in: presentPass(pass))
     case .shard, .epochRank: return try lookUpSample(name, in: pass)
+    case .classes(let split): return try lookUpClass(name, in: split)
     case .epoch(let epoch):
       guard let split = splitNumber(name) else { throw .failure(.noSuchEntry) }
       return try folder(.epochSplit(epoch: epoch, split: split))
@@ -286,6 +288,7 @@ extension MountTree {
   ) throws(Obstacle) {
     switch pass.kind {
     case .rank, .shard, .epochRank: try listSamples(of: presentPass(pass), &cursor, emit)
+    case .classes(let split): try listClasses(of: split, &cursor, emit)
     case .epoch:
       for split in dataset.splits.dropFirst(cursor.position) {
         let name = String(decoding: split.name, as: UTF8.self)

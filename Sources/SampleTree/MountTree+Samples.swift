@@ -56,6 +56,12 @@ extension MountTree {
     if case .shard(_, _, let shard) = pass.kind {
       return try sample(position, ofShard: shard, pass, position)
     }
+    if case .classes(let split) = pass.kind {
+      let table = try classTable(split)
+      guard position < table.sampleCount else { throw .failure(.noSuchEntry) }
+      let (place, number) = table.sample(at: position)
+      return try sample(number, ofShard: dataset.splits[split].shards[place], pass, position)
+    }
     let shards = dataset.splits[pass.split].shards
     var question: Place?
     while true {
@@ -157,6 +163,10 @@ extension MountTree {
     case .epochs: return ".epochs"
     case .streams: return ".streams"
     case .streamSplit(let split): return ".streams/\(name(split))"
+    case .classes: return ".classes"
+    case .classSplit(let split): return ".classes/\(name(split))"
+    case .classFolder(let split, let number):
+      return ".classes/\(name(split))/\(className(number, in: split))"
     case .stream(let number):
       guard let rank = passes[number]?.rankName else { return ".streams/?" }
       return ".streams/\(name(rank.split))/\(rank.rank).tar"
@@ -173,8 +183,10 @@ extension MountTree {
         return ".epochs/\(epoch)/\(name(split))/\(rank)"
       case .shard(let split, let place, _):
         return path(of: .shardFile(split: split, place: place)) + ".d"
+      case .classes(let split): return ".classes/\(name(split))"
       }
     case .sample(let pass, let position):
+      if case .classes(let split) = passes[pass]?.kind { return classPath(at: position, in: split) }
       return path(of: .pass(pass)) + "/" + Self.positionName(position)
     case .field(let pass, let position, let field):
       let sample = path(of: .sample(pass: pass, position: position))
@@ -183,6 +195,11 @@ extension MountTree {
       }
       let ordinals = found.index.fieldOrdinals(ofSample: found.number)
       guard field < ordinals.count else { return sample + "/?" }
+      if case .classes = pass.kind {
+        return found.index.withFieldName(ordinals.lowerBound + field) {
+          "\(sample).\(PrintableName.text($0))"
+        }
+      }
       return sample + "/" + PrintableName.text(fileName(of: ordinals.lowerBound + field, found))
     }
   }

@@ -19,6 +19,7 @@ package final class MountTree: Sendable {
   var passes: PassTable { run.passTable }
   let streams = Mutex<[Int: SampleStream]>([:])
   let streamBuffers = StreamBuffers()
+  let classTables = ClassTables()
   let turns = TurnQueue()
 
   /// Told of each sample that counts as consumed.
@@ -77,6 +78,7 @@ package final class MountTree: Sendable {
       cache.wait(forSample: number, ofShard: shard, waiter)
     case .bytes(let range, let shard, let plane):
       cache.wait(forBytes: range, ofShard: shard, plane: plane, waiter)
+    case .classes(let split): classTables.wait(forSplit: split, of: self, waiter)
     case .turn(let name):
       turns.run { [self] in
         turn(name)
@@ -90,7 +92,7 @@ package final class MountTree: Sendable {
     switch want {
     case .sample(_, let shard): cache.leave(indexOfShard: shard, waiter)
     case .bytes(_, let shard, _): cache.leave(bytesOfShard: shard, waiter)
-    case .turn: break
+    case .classes, .turn: break
     }
   }
 
@@ -130,7 +132,7 @@ package final class MountTree: Sendable {
   /// Whether a name that is missing from a directory will be for ever.
   package func keepsMissing(in parent: UInt64) -> Bool {
     switch Node(inode: parent) {
-    case .root, .split, .sample, .shards, .shardSplit: true
+    case .root, .split, .sample, .shards, .shardSplit, .classes, .classSplit, .classFolder: true
     default: false
     }
   }
@@ -169,6 +171,12 @@ package final class MountTree: Sendable {
     case .shardSplit(let split):
       guard dataset.splits.indices.contains(split) else { break }
       return try lookUpShard(name, in: split)
+    case .classes:
+      guard let split = splitNumber(name) else { break }
+      return directory(.classSplit(split))
+    case .classSplit(let split): return try lookUpClass(name, in: split)
+    case .classFolder(let split, let number):
+      return try lookUpFile(name, ofClass: number, in: split)
     case .field, .snapshot, .shardFile, .stream: throw .failure(.notADirectory)
     }
     throw .failure(.noSuchEntry)
@@ -180,6 +188,7 @@ package final class MountTree: Sendable {
     if name.elementsEqual(".shards".utf8) { return directory(.shards) }
     if name.elementsEqual(".epochs".utf8) { return directory(.epochs) }
     if name.elementsEqual(".streams".utf8) { return directory(.streams) }
+    if name.elementsEqual(".classes".utf8) { return directory(.classes) }
     throw .failure(.noSuchEntry)
   }
 
@@ -219,8 +228,9 @@ package final class MountTree: Sendable {
   package func attributes(of inode: UInt64) throws(Obstacle) -> Attributes {
     let node = try node(inode)
     switch node {
-    case .root, .controls, .shards, .epochs, .streams: return directory(node)
-    case .split(let split), .shardSplit(let split), .streamSplit(let split):
+    case .root, .controls, .shards, .epochs, .streams, .classes: return directory(node)
+    case .split(let split), .shardSplit(let split), .streamSplit(let split),
+      .classSplit(let split):
       guard dataset.splits.indices.contains(split) else { break }
       return directory(node)
     case .pass(let number): return try directory(of: try pass(number), as: node)
@@ -237,6 +247,9 @@ package final class MountTree: Sendable {
     case .shardFile(let split, let place):
       guard holds(split: split, place: place) else { break }
       return shardFile(split: split, place: place)
+    case .classFolder(let split, let number):
+      guard try classTable(split).classCount > number else { break }
+      return directory(node)
     }
     throw .failure(.noSuchEntry)
   }

@@ -1,7 +1,7 @@
 import SampleOrder
 import Synchronization
 
-/// One walk over samples: a rank's epoch, or a shard's samples as they lie.
+/// One walk over samples: a rank's epoch, a shard's samples as they lie, or a split's by class.
 ///
 /// Inode numbers carry a pass's number, so that a position means one sample for as long as the
 /// kernel may remember it.
@@ -19,6 +19,9 @@ final class Pass: Sendable {
 
     /// The natural order of one shard; `shard` is the cache's number.
     case shard(split: Int, place: Int, shard: Int)
+
+    /// The samples of a split by class.
+    case classes(split: Int)
   }
 
   let number: Int
@@ -79,7 +82,7 @@ final class Pass: Sendable {
   var split: Int {
     switch kind {
     case .rank(let split, _, _, _), .shard(let split, _, _), .epochRank(_, let split, _),
-      .epochSplit(_, let split):
+      .epochSplit(_, let split), .classes(let split):
       split
     case .epoch: 0
     }
@@ -88,11 +91,11 @@ final class Pass: Sendable {
   /// The directory that lists the pass.
   var directory: Node { .pass(number) }
 
-  /// The epoch it walks through; nil for a shard's own order and for folders of passes.
+  /// The epoch it walks through; nil for a shard's own order, for classes and for folders of passes.
   var epoch: Int? {
     switch kind {
     case .rank(_, _, let epoch, _), .epochRank(let epoch, _, _): epoch
-    case .epoch, .epochSplit, .shard: nil
+    case .epoch, .epochSplit, .shard, .classes: nil
     }
   }
 

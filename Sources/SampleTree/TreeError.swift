@@ -90,6 +90,9 @@ package enum Want: Hashable, Sendable {
   case sample(number: Int, shard: Int)
   case bytes(Range<Int64>, shard: Int, plane: BytePlane)
 
+  /// The classes of a split, for which all its shards' indexes are wanted.
+  case classes(split: Int)
+
   /// A rank's directory on its next epoch.
   case turn(TrainingRun.RankName)
 }

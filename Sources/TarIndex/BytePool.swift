@@ -4,11 +4,11 @@ import CXXHash
 ///
 /// An open-addressing table of numbers over one block of bytes: a string costs its bytes and some
 /// 20 more, and looking one up allocates nothing.
-struct BytePool: Sendable {
-  private(set) var bytes: [UInt8] = []
+package struct BytePool: Sendable {
+  package private(set) var bytes: [UInt8] = []
 
   /// Where each string ends in `bytes`.
-  private(set) var ends: [UInt64] = []
+  package private(set) var ends: [UInt64] = []
 
   /// Number plus one, 0 where free; a power of two of them, at most half in use.
   private var slots = [UInt32](repeating: 0, count: 16)
@@ -16,10 +16,12 @@ struct BytePool: Sendable {
   /// Chance, so that no archive can choose names that collide; the numbers do not depend on it.
   private let seed = UInt64.random(in: .min ... .max)
 
-  var count: Int { ends.count }
+  package init() {}
+
+  package var count: Int { ends.count }
 
   /// The number of a byte string, which is kept if it is new.
-  mutating func number(of entry: UnsafeRawBufferPointer) -> UInt32 {
+  package mutating func number(of entry: UnsafeRawBufferPointer) -> UInt32 {
     var slot = firstSlot(of: entry)
     while slots[slot] != 0 {
       let candidate = Int(slots[slot] - 1)
@@ -34,7 +36,8 @@ struct BytePool: Sendable {
     return number
   }
 
-  private func range(of number: Int) -> Range<Int> {
+  /// Where a string lies in `bytes`.
+  package func range(of number: Int) -> Range<Int> {
     (number == 0 ? 0 : Int(ends[number - 1]))..<Int(ends[number])
   }
 

@@ -37,10 +37,17 @@ struct IndexBuilder: Sendable {
   private var gaps: [UInt16] = []
   private var isRegular = true
 
+  /// The class of the sample being built, counted from 1; 0 where it has none.
+  private var classNumber: UInt32 = 0
+
   /// By name: whether the sample being built has this field.
   private var isTaken: [Bool] = []
   private var names = BytePool()
   private var layouts = BytePool()
+  private var classes = BytePool()
+
+  /// Of the first complete samples; all others have none.
+  private var classNumbers: [UInt32] = []
   private var layoutScratch: [UInt8] = []
 
   private var page = OpenPage()
@@ -85,6 +92,15 @@ struct IndexBuilder: Sendable {
     return true
   }
 
+  /// Says the class of the sample being built: a text, of which blanks at both ends are no part.
+  mutating func setClass(_ text: UnsafeRawBufferPointer) {
+    func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+    guard let first = text.firstIndex(where: { !isBlank($0) }),
+      let last = text.lastIndex(where: { !isBlank($0) })
+    else { return }
+    classNumber = classes.number(of: UnsafeRawBufferPointer(rebasing: text[first...last])) + 1
+  }
+
   /// Makes the sample being built a complete one.
   mutating func endSample() {
     guard !fields.isEmpty else { return }
@@ -106,6 +122,11 @@ struct IndexBuilder: Sendable {
       closePage()
       appendExplicitPage(layout: layout)
     }
+    if classNumber > 0 {
+      let unnamed = repeatElement(UInt32(0), count: sampleCount - classNumbers.count)
+      classNumbers.append(contentsOf: unnamed)
+      classNumbers.append(classNumber)
+    }
     sampleCount += 1
     fieldCount += fields.count
     dropSample()
@@ -117,6 +138,7 @@ struct IndexBuilder: Sendable {
     fields.removeAll(keepingCapacity: true)
     gaps.removeAll(keepingCapacity: true)
     isRegular = true
+    classNumber = 0
   }
 
   private mutating func layoutNumber() -> UInt32 {
@@ -194,10 +216,12 @@ struct IndexBuilder: Sendable {
         with: withUnsafeBytes(of: UInt64(pageData.count).littleEndian) { Array($0) }
       )
     }
+    let rows = classRows()
     let sectionBytes = [
       pageRecords.count + lastRecord.count, pageData.count + lastData.count,
       layouts.ends.count * 8, layouts.bytes.count, names.ends.count * 8, names.bytes.count,
-      warnings.count, IndexFormat.paddingBytes,
+      classes.ends.count * 8, classes.bytes.count, rows.count, warnings.count,
+      IndexFormat.paddingBytes,
     ]
     var header: [UInt8] = []
     header.append(littleEndian: IndexFormat.magic)
@@ -221,10 +245,27 @@ struct IndexBuilder: Sendable {
       writer.write(layouts.bytes)
       writer.write(names.ends)
       writer.write(names.bytes)
+      writer.write(classes.ends)
+      writer.write(classes.bytes)
+      writer.write(rows)
       writer.write(warnings)
       writer.write([UInt8](repeating: 0, count: IndexFormat.paddingBytes))
       IndexFormat.seal(target)
     }
+  }
+}
+
+extension IndexBuilder {
+  /// The class number of each complete sample, in as few bytes as all need.
+  private func classRows() -> [UInt8] {
+    let width = IndexFormat.classWidth(classCount: classes.count)
+    var rows: [UInt8] = []
+    rows.reserveCapacity(sampleCount * width)
+    guard width > 0 else { return rows }
+    for number in classNumbers { rows.append(lowest: width, of: UInt64(number)) }
+    let rest = (sampleCount - classNumbers.count) * width
+    rows.append(contentsOf: repeatElement(0, count: rest))
+    return rows
   }
 }
 

@@ -3,12 +3,13 @@ enum IndexFormat {
   /// "WDSINDEX", as a little-endian number.
   static let magic: UInt64 = 0x5845_444E_4953_4457
 
-  static let version: UInt32 = 1
+  /// Of version 1 there were no classes; such an index is made anew.
+  static let version: UInt32 = 2
 
   /// Where the bytes begin that the checksum covers.
   static let checkedFrom = 16
 
-  static let headerBytes = 136
+  static let headerBytes = 160
 
   /// Places in the header.
   enum Header {
@@ -36,8 +37,24 @@ enum IndexFormat {
     case layouts
     case nameEnds
     case names
+    case classEnds
+    case classes
+    case classNumbers
     case warnings
     case padding
+  }
+
+  /// A longer `cls` is no class: what names a folder is short, and is read with every index.
+  static let maxClassBytes = 255
+
+  /// Bytes of a sample's class number, 0 where no sample has a class.
+  static func classWidth(classCount: Int) -> Int {
+    switch classCount {
+    case 0: 0
+    case ...Int(UInt8.max): 1
+    case ...Int(UInt16.max): 2
+    default: 4
+    }
   }
 
   /// So that eight bytes can be loaded at any byte of a page.

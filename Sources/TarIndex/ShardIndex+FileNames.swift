@@ -50,6 +50,16 @@ extension ShardIndex {
     }
   }
 
+  /// A sample's field of a name, as the format description splits it off.
+  package func ordinal(
+    ofField field: UnsafeRawBufferPointer,
+    inSample sampleNumber: Int
+  ) -> Int? {
+    let ordinals = fieldOrdinals(ofSample: sampleNumber)
+    return column(of: field, in: page(ofField: ordinals.lowerBound))
+      .map { ordinals.lowerBound + $0 }
+  }
+
   private func ordinal(of name: UnsafeRawBufferPointer, inSample sampleNumber: Int) -> Int? {
     let ordinals = fieldOrdinals(ofSample: sampleNumber)
     let page = page(ofField: ordinals.lowerBound)

@@ -37,6 +37,7 @@ extension ShardIndex {
     var check = IndexValidation(index: self)
     try check.checkPools()
     try check.checkPages()
+    try check.checkClasses()
     try check.checkWarnings()
   }
 }
@@ -84,12 +85,12 @@ private struct IndexValidation {
     for section in IndexFormat.Section.allCases {
       let count = bytes.number(at: Header.sectionBytes + section.rawValue * 8, as: UInt64.self)
       guard count <= stated else { throw .malformed("section lengths") }
-      // Eight lengths, none beyond the bytes in memory: the sum cannot overflow.
+      // A few lengths, none beyond the bytes in memory: the sum cannot overflow.
       total += count
       let unit: UInt64
       switch section {
       case .pages: unit = UInt64(IndexFormat.pageRecordBytes)
-      case .layoutEnds, .nameEnds: unit = 8
+      case .layoutEnds, .nameEnds, .classEnds: unit = 8
       default: unit = 1
       }
       guard count % unit == 0 else { throw .malformed("section lengths") }
@@ -306,6 +307,30 @@ private struct IndexValidation {
       throw .malformed("place of a member")
     }
     return end
+  }
+
+  // MARK: Classes
+
+  func checkClasses() throws(ShardIndexError) {
+    let ends = section(.classEnds).lowerBound
+    let classCount = try checkEnds(section(.classEnds), of: section(.classes), part: "classes")
+    var start: UInt64 = 0
+    for number in 0..<classCount {
+      let end = bytes.number(at: ends + number * 8, as: UInt64.self)
+      guard 1...UInt64(IndexFormat.maxClassBytes) ~= end - start else {
+        throw .malformed("classes")
+      }
+      start = end
+    }
+    let rows = section(.classNumbers).count
+    guard rows == index.sampleCount * IndexFormat.classWidth(classCount: classCount) else {
+      throw .malformed("class numbers")
+    }
+    for sample in 0..<index.sampleCount {
+      guard index.classNumber(ofSample: sample) ?? 0 < max(1, classCount) else {
+        throw .malformed("class numbers")
+      }
+    }
   }
 
   // MARK: Warnings

@@ -44,6 +44,13 @@ package final class ShardIndex: Sendable {
   private let layoutsOffset: Int
   private let nameEndsOffset: Int
   private let namesOffset: Int
+  private let classEndsOffset: Int
+  private let classesOffset: Int
+  private let classNumbersOffset: Int
+  private let classWidth: Int
+
+  /// Different classes that samples have; `0..<classCount` are their numbers.
+  package let classCount: Int
 
   /// Takes bytes that `IndexBuilder` laid out, or whose header was found to be sound.
   init(trusted storage: IndexStorage) {
@@ -76,6 +83,11 @@ package final class ShardIndex: Sendable {
     layoutsOffset = start(.layouts)
     nameEndsOffset = start(.nameEnds)
     namesOffset = start(.names)
+    classEndsOffset = start(.classEnds)
+    classesOffset = start(.classes)
+    classNumbersOffset = start(.classNumbers)
+    classCount = ranges[IndexFormat.Section.classEnds.rawValue].count / 8
+    classWidth = IndexFormat.classWidth(classCount: classCount)
   }
 
   /// The index of a shard that has no samples.
@@ -179,6 +191,31 @@ package final class ShardIndex: Sendable {
   ) -> Result {
     let page = page(ofField: ordinal)
     return body(fieldName(page, (ordinal - page.firstField) % page.fieldCount))
+  }
+
+  /// The class of a sample: what its `cls` says; nil where it has none, or one that is no short text.
+  package func classNumber(ofSample sampleNumber: Int) -> Int? {
+    precondition((0..<sampleCount).contains(sampleNumber), "sample \(sampleNumber)")
+    let place = classNumbersOffset + sampleNumber * classWidth
+    let number =
+      switch classWidth {
+      case 0: 0
+      case 1: Int(storage.bytes[place])
+      case 2: Int(storage.bytes.number(at: place, as: UInt16.self))
+      default: Int(storage.bytes.number(at: place, as: UInt32.self))
+      }
+    return number == 0 ? nil : number - 1
+  }
+
+  /// Gives the text of a class, without the blanks around it; never empty.
+  package func withClass<Result>(
+    _ number: Int,
+    _ body: (UnsafeRawBufferPointer) -> Result
+  ) -> Result {
+    precondition((0..<classCount).contains(number), "class \(number) of \(classCount)")
+    let range = entry(number, endsAt: classEndsOffset)
+    let place = classesOffset + range.lowerBound..<classesOffset + range.upperBound
+    return body(UnsafeRawBufferPointer(rebasing: storage.bytes[place]))
   }
 
   // MARK: Pages

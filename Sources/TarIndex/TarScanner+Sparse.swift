@@ -74,7 +74,7 @@ extension TarScanner {
     guard records.isWellFormed, let realBytes = records.realBytes,
       records.pieces.fit(realBytes: realBytes, storedBytes: place.sizeBytes)
     else { return fail(.badSparse, at: header) }
-    accept(name, at: place.asSparse(realBytes: realBytes))
+    _ = accept(name, at: place.asSparse(realBytes: realBytes))
     endMember(dataEnd: place.dataEnd, at: header)
   }
 
@@ -118,7 +118,7 @@ extension TarScanner {
       )
     else { return fail(.badSparse, at: member.header) }
     member.name.withUnsafeBytes { name in
-      accept(name, at: place.asSparse(realBytes: member.realBytes))
+      _ = accept(name, at: place.asSparse(realBytes: member.realBytes))
     }
     sparse = nil
     endMember(dataEnd: place.dataEnd, at: member.header)
@@ -173,7 +173,7 @@ extension TarScanner {
     var place = member.place.asSparse(realBytes: member.realBytes)
     place.dataOffset = nextOffset
     place.dataEnd = dataEnd
-    member.name.withUnsafeBytes { accept($0, at: place) }
+    member.name.withUnsafeBytes { _ = accept($0, at: place) }
     sparse = nil
     endMember(dataEnd: dataEnd, at: member.header)
   }

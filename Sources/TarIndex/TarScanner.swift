@@ -1,7 +1,8 @@
 /// Walks a tar as its bytes come.
 ///
 /// A value that knows no I/O: it says where it wants to go on, and is fed whatever bytes its owner
-/// has. Bodies are not looked at; what is cut between two feeds is carried along inside.
+/// has. Of bodies only a short `cls` is looked at; what is cut between two feeds is carried along
+/// inside.
 ///
 /// The object's size is known from the start, so what cannot fit in it is damage as soon as its
 /// header is seen, and a sample is complete as soon as the header of a member with another key was.
@@ -33,6 +34,9 @@ package struct TarScanner: Sendable {
   enum Phase {
     case header
     case extensionBody(type: UInt8, bytes: Int)
+
+    /// The data of a `cls`, which is kept.
+    case classText(bytes: Int)
 
     /// The blocks of an old GNU sparse member that hold more of its map.
     case sparseBlock
@@ -109,7 +113,8 @@ package struct TarScanner: Sendable {
   private mutating func take(_ bytes: UnsafeRawBufferPointer) {
     switch phase {
     case .header, .sparseBlock: takeItem(bytes, itemBytes: TarHeader.blockBytes)
-    case .extensionBody(_, let itemBytes): takeItem(bytes, itemBytes: itemBytes)
+    case .extensionBody(_, let itemBytes), .classText(let itemBytes):
+      takeItem(bytes, itemBytes: itemBytes)
     case .sparseMap: takeSparseMap(bytes)
     case .trailing(let end): takeTrailing(bytes, end: end)
     case .done: break
@@ -139,6 +144,7 @@ package struct TarScanner: Sendable {
   private mutating func takeWhole(_ item: UnsafeRawBufferPointer) {
     switch phase {
     case .extensionBody(let type, _): takeExtension(type, item)
+    case .classText: takeClass(item)
     case .sparseBlock: takeSparseBlock(item)
     default: takeHeader(item)
     }
@@ -159,7 +165,7 @@ package struct TarScanner: Sendable {
     case .done: break
     case .trailing: finish()
     case .extensionBody: fail(.truncatedHeader, at: pending.lastHeader)
-    case .sparseBlock, .sparseMap: fail(.truncatedData, at: last.header)
+    case .classText, .sparseBlock, .sparseMap: fail(.truncatedData, at: last.header)
     case .header where !carried.isEmpty:
       fail(.truncatedHeader, at: nextOffset - Int64(carried.count))
     case .header: goOn(afterDataEnd: last.dataEnd, header: last.header, whenCut: last.whenCut)
@@ -280,8 +286,12 @@ package struct TarScanner: Sendable {
     case UInt8(ascii: "0"), 0, UInt8(ascii: "7"):
       switch pending.sparse.encoding {
       case .none:
-        accept(name, at: place)
-        endMember(dataEnd: dataEnd, at: offset)
+        let isClass = accept(name, at: place)
+        if isClass, 1...Int64(IndexFormat.maxClassBytes) ~= stored {
+          beginClass(bytes: Int(stored), dataEnd: dataEnd, at: offset)
+        } else {
+          endMember(dataEnd: dataEnd, at: offset)
+        }
       case .inRecords: takeSparseByRecords(name, at: place, header: offset)
       case .inData: beginSparseMap(name, at: place, header: offset)
       case .unknown: fail(.badSparse, at: offset)
@@ -314,11 +324,14 @@ package struct TarScanner: Sendable {
   /// - Parameters:
   ///   - name: The member's name.
   ///   - place: Where it lies; its end as yet without padding.
-  mutating func accept(_ name: UnsafeRawBufferPointer, at place: FieldPlace) {
+  /// - Returns: Whether it says its sample's class.
+  mutating func accept(_ name: UnsafeRawBufferPointer, at place: FieldPlace) -> Bool {
     let keyBytes: Int
     switch SampleName.split(name) {
-    case .metadata: return
-    case .noExtension: return warnings.add(.noExtension, name: name)
+    case .metadata: return false
+    case .noExtension:
+      warnings.add(.noExtension, name: name)
+      return false
     case .field(let bytes): keyBytes = bytes
     }
     let field = UnsafeRawBufferPointer(rebasing: name[(keyBytes + 1)...])
@@ -329,8 +342,9 @@ package struct TarScanner: Sendable {
     swap(&lowercased, &fieldScratch)
     lowercased.removeAll(keepingCapacity: true)
     SampleName.appendLowercased(field, to: &lowercased)
-    lowercased.withUnsafeBytes { add($0, keyBytes: keyBytes, of: name, at: place) }
+    let isClass = lowercased.withUnsafeBytes { add($0, keyBytes: keyBytes, of: name, at: place) }
     swap(&lowercased, &fieldScratch)
+    return isClass
   }
 
   private mutating func add(
@@ -338,10 +352,29 @@ package struct TarScanner: Sendable {
     keyBytes: Int,
     of name: UnsafeRawBufferPointer,
     at place: FieldPlace
-  ) {
-    guard !SampleName.isReserved(field) else { return warnings.add(.reservedField, name: name) }
+  ) -> Bool {
+    guard !SampleName.isReserved(field) else {
+      warnings.add(.reservedField, name: name)
+      return false
+    }
     let key = UnsafeRawBufferPointer(rebasing: name[..<keyBytes])
-    if !table.add(key: key, field: field, at: place) { warnings.add(.duplicateField, name: name) }
+    guard table.add(key: key, field: field, at: place) else {
+      warnings.add(.duplicateField, name: name)
+      return false
+    }
+    return field.equals("cls")
+  }
+
+  /// Goes on with a member's data, where others are hopped over.
+  private mutating func beginClass(bytes: Int, dataEnd: Int64, at header: Int64) {
+    pending.reset()
+    last = (dataEnd, header, .truncatedData)
+    phase = .classText(bytes: bytes)
+  }
+
+  private mutating func takeClass(_ text: UnsafeRawBufferPointer) {
+    table.setClass(text)
+    goOn(afterDataEnd: last.dataEnd, header: last.header, whenCut: last.whenCut)
   }
 
   // MARK: Going on

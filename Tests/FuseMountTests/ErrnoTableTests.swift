@@ -47,6 +47,8 @@ import Testing
   func store(_ error: StoreError, _ status: Int32) {
     let error = TreeError.cache(path: "p", .fetch(shard: Self.key, range: 0..<1, error))
     #expect(ErrnoTable.errno(for: error) == status)
+    // To whoever lists, ENOENT would be the end of the directory.
+    #expect(ErrnoTable.errno(forListing: error) == (status == ENOENT ? EIO : status))
     #expect(ErrnoTable.isFailure(error))
     #expect(error.shard == Self.key)
   }

@@ -209,9 +209,9 @@ import Testing
       .split(5), .streamSplit(9), .stream(pass: 98), .pass(99), .shardSplit(3),
       .sample(pass: 77, position: 0), .sample(pass: 1, position: 5), .snapshot(4),
       .field(pass: 1, position: 0, field: 9), .shardFile(split: 0, place: 9),
-      .shardFile(split: 9, place: 0),
+      .shardFile(split: 9, place: 0), .classSplit(9), .classFolder(split: 0, number: 9),
     ]
-    for inode in strangers.map(\.inode) + [0, 6, .max] {
+    for inode in strangers.map(\.inode) + [0, 7, .max] {
       #expect(throws: TreeError.self) {
         _ = try test.answer { () throws(Obstacle) in
           try test.tree.attributes(of: inode)

@@ -6,12 +6,12 @@ import Testing
   @Test("every node is read back from its number, and no two share one")
   func roundTrip() {
     var generator = SeededGenerator(seed: 7)
-    var nodes: Set<Node> = [.root, .controls, .shards, .epochs, .streams]
+    var nodes: Set<Node> = [.root, .controls, .shards, .epochs, .streams, .classes]
     for _ in 0..<20_000 { nodes.insert(Self.random(&generator)) }
     let lowest: [Node] = [
       .split(0), .streamSplit(0), .stream(pass: 1), .pass(1), .sample(pass: 1, position: 0),
       .field(pass: 1, position: 0, field: 0), .snapshot(1), .shardSplit(0),
-      .shardFile(split: 0, place: 0),
+      .shardFile(split: 0, place: 0), .classSplit(0), .classFolder(split: 0, number: 0),
     ]
     let highest: [Node] = [
       .split(Node.maxSplits - 1), .streamSplit(Node.maxSplits - 1),
@@ -20,6 +20,8 @@ import Testing
       .sample(pass: Node.maxPasses - 1, position: Node.maxPositions - 1),
       .field(pass: Node.maxPasses - 1, position: Node.maxPositions - 1, field: Node.maxFields - 1),
       .shardFile(split: Node.maxSplits - 1, place: Node.maxShards - 1),
+      .classSplit(Node.maxSplits - 1),
+      .classFolder(split: Node.maxSplits - 1, number: Node.maxClasses - 1),
     ]
     nodes.formUnion(lowest + highest)
     #expect(Set(nodes.map(\.inode)).count == nodes.count)
@@ -40,7 +42,7 @@ import Testing
       #expect(node.inode == number)
     }
     #expect(Node(inode: 0) == nil)
-    #expect(Node(inode: 6) == nil)
+    #expect(Node(inode: 7) == nil)
   }
 
   private static func random(_ generator: inout SeededGenerator) -> Node {

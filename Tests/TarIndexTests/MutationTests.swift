@@ -75,5 +75,9 @@ func askEverything(_ index: ShardIndex) {
       }
     }
   }
+  for sample in 0..<index.sampleCount {
+    guard let number = index.classNumber(ofSample: sample) else { continue }
+    #expect((1...255).contains(index.withClass(number) { $0.count }))
+  }
   _ = index.warnings
 }

@@ -15,7 +15,7 @@ import Testing
     for (prefix, last) in [(155, 100), (156, 99), (154, 101), (155, 101), (156, 100)] {
       let folder = [UInt8](repeating: UInt8(ascii: "p"), count: prefix)
       let file = [UInt8](repeating: UInt8(ascii: "f"), count: last - 4)
-      names.append(folder + [UInt8(ascii: "/")] + file + Array(".cls".utf8))
+      names.append(folder + [UInt8(ascii: "/")] + file + Array(".txt".utf8))
     }
     names.append([0xFF, 0xFE, 0x80] + Array(".bin".utf8))
     names.append([UInt8](repeating: 0xE9, count: 200) + Array(".bin".utf8))

@@ -58,7 +58,7 @@ import Testing
     #expect(scanner.snapshot().withSerialized { Array($0) } == whole)
   }
 
-  @Test("the first sample is there as soon as the second one's header is, bodies unseen")
+  @Test("the first sample is there as soon as the second one's header is, large bodies unseen")
   func firstSampleEarly() {
     let archive = TarWriter {
       $0.member("1.jpg", TarWriter.data(100_000))
@@ -75,7 +75,9 @@ import Testing
         scanner.feed($0, at: offset)
       }
     }
-    #expect(headers == [0, 512 + 100_352, 512 + 100_352 + 1024])
+    // The class is looked at, the picture is not.
+    let place: Int64 = 512 + 100_352
+    #expect(headers == [0, place, place + 512, place + 1024])
     let index = scanner.snapshot()
     #expect(!index.isComplete)
     #expect(Walk.describe(0, of: index) == "1: jpg=100000 cls=1")
