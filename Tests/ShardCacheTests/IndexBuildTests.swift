@@ -121,13 +121,15 @@ private let mebi = 1 << 20
   func keptOfOtherSize() throws {
     let bench = try CacheBench(["a.tar": TestShard.samples([10, 20])])
     let store = try bench.store()
-    let reader = try bench.reader(over: store, keepsIndexes: true)
+    let identity = try bench.reader(over: store).identities[0]
     let other = TestShard.samples([Int](repeating: 5, count: 50))
     var scanner = TarScanner(objectBytes: Int64(other.count))
     other.withUnsafeBytes { scanner.feed($0, at: 0) }
     let directory = try CacheDirectory(path: bench.cachePath)
-    let file = IndexFile(directory: directory, identity: reader.identities[0])
+    // Before the reader that uses it, which begins by clearing temporary files away.
+    let file = IndexFile(directory: directory, identity: identity)
     #expect(file.store(scanner.snapshot(), isInflated: false))
+    let reader = try bench.reader(over: store, keepsIndexes: true)
     #expect(try reader.index(upTo: .max).sampleCount == 2)
     #expect(reader.statistics.indexesBuilt == 1)
   }
