@@ -103,8 +103,27 @@ need_torch() {
   "${install[@]}" "torch==$version+cpu" >/dev/null 2>&1 </dev/null ||
     "${install[@]}" --index-url https://download.pytorch.org/whl/cpu "torch==$version" >/dev/null 2>&1 </dev/null ||
     quietly "installing torch $version" "${install[@]}" "torch==$version"
+  # Only with --no-deps: it asks for the torch of its own build.
+  quietly "installing torchvision $(sed -n 's/^# torchvision //p' "$wanted")" \
+    "${install[@]}" --no-deps "torchvision==$(sed -n 's/^# torchvision //p' "$wanted")"
   quietly "installing what its tests want" "${install[@]}" -r "$wanted"
   cp "$wanted" "$stamp"
+}
+
+# need_loaders: what --long tests beside, gigabytes of it, in an environment of its own. Sets $loaders to its
+# Python, or to nothing where it is not to be had.
+need_loaders() {
+  local wanted=$root/scripts/requirements-loaders.txt stamp=$venv-loaders/requirements.installed
+  loaders=$venv-loaders/bin/python
+  [ -x "$loaders" ] && cmp -s "$wanted" "$stamp" && return
+  note "installing tensorflow-cpu and DALI in .venv-loaders ..."
+  if python3 -m venv --clear "$venv-loaders" &&
+    "$loaders" -m pip install --disable-pip-version-check -r "$wanted" >/dev/null 2>&1 </dev/null; then
+    cp "$wanted" "$stamp"
+  else
+    note "tensorflow-cpu and DALI are not to be had: their tests are skipped"
+    loaders=
+  fi
 }
 
 need_swift() {

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 import weakref
 
 import pytest
@@ -155,6 +156,21 @@ def formats(tmp_path_factory):
     dataset.add_shard("train", "train-000000.tar", [("some/sample", fields)])
     dataset.fields, dataset.array, dataset.picture = fields, array, picture
     return dataset
+
+
+@pytest.fixture(scope="session")
+def torchvision():
+    """PyPI's wheel is of a CUDA build, whose operators torch's CPU build does not load: it does without."""
+    try:
+        import torchvision
+    except RuntimeError as error:
+        assert "torchvision::" in str(error)
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        # All that describes them is here.
+        sys.modules["torchvision._meta_registrations"] = types.ModuleType("none")
+        import torchvision
+    return torchvision
 
 
 @pytest.fixture
