@@ -92,21 +92,38 @@ need_venv() {
   cp "$wanted" "$stamp"
 }
 
-# need_torch: torch for the CPU, and what its tests want, in the same environment.
-need_torch() {
-  local wanted=$root/scripts/requirements-torch.txt stamp=$venv/requirements-torch.installed
-  [ -x "$python" ] && cmp -s "$wanted" "$stamp" && return
-  local version install=("$python" -m pip install --disable-pip-version-check)
-  version=$(sed -n 's/^# torch //p' "$wanted")
+# install_torch PYTHON: of the version that requirements-torch.txt names.
+install_torch() {
+  local version install=("$1" -m pip install --disable-pip-version-check)
+  version=$(sed -n 's/^# torch //p' "$root/scripts/requirements-torch.txt")
   # The plain wheel is a CUDA build of gigabytes: only where the others are not to be had.
   note "installing torch $version for the CPU ..."
   "${install[@]}" "torch==$version+cpu" >/dev/null 2>&1 </dev/null ||
     "${install[@]}" --index-url https://download.pytorch.org/whl/cpu "torch==$version" >/dev/null 2>&1 </dev/null ||
     quietly "installing torch $version" "${install[@]}" "torch==$version"
+}
+
+# need_torch: torch for the CPU, and what its tests want, in the same environment.
+need_torch() {
+  local wanted=$root/scripts/requirements-torch.txt stamp=$venv/requirements-torch.installed
+  [ -x "$python" ] && cmp -s "$wanted" "$stamp" && return
+  local install=("$python" -m pip install --disable-pip-version-check)
+  install_torch "$python"
   # Only with --no-deps: it asks for the torch of its own build.
   quietly "installing torchvision $(sed -n 's/^# torchvision //p' "$wanted")" \
     "${install[@]}" --no-deps "torchvision==$(sed -n 's/^# torchvision //p' "$wanted")"
   quietly "installing what its tests want" "${install[@]}" -r "$wanted"
+  cp "$wanted" "$stamp"
+}
+
+# need_peers: the loaders that `scripts/bench --loaders` compares with. Sets $peers to their Python.
+need_peers() {
+  local wanted=$root/scripts/requirements-peers.txt stamp=$venv-peers/requirements.installed
+  peers=$venv-peers/bin/python
+  [ -x "$peers" ] && cmp -s "$wanted" "$stamp" && return
+  quietly "making a Python environment in .venv-peers" python3 -m venv --clear "$venv-peers"
+  install_torch "$peers"
+  quietly "installing the peers' packages" "$peers" -m pip install --disable-pip-version-check -r "$wanted"
   cp "$wanted" "$stamp"
 }
 
