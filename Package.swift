@@ -123,7 +123,7 @@ let package = Package(
       of: "SampleTree",
       ["Instruments", "Remote", "SampleOrder", "ShardCache", "TarIndex", "TestSupport", logging]
     ),
-    tests(of: "FuseMount", ["Remote", "SampleTree", "ShardCache", "TestSupport"]),
+    tests(of: "FuseMount", ["Instruments", "Remote", "SampleTree", "ShardCache", "TestSupport"]),
     tests(of: "WDSFS", ["Instruments", "Remote", "SampleOrder", arguments, logging]),
   ]
 )

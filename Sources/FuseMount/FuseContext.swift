@@ -1,5 +1,6 @@
 import CFuse
 import Glibc
+import Instruments
 import Logging
 import Remote
 import SampleTree
@@ -27,6 +28,7 @@ final class FuseContext: Sendable {
   /// Calls `fuse_req_interrupted`.
   let parked = ParkedRequests<Request> { fuse_req_interrupted($0.pointer) != 0 }
 
+  private let failures = Mutex(RecentFailures())
   private let hasAnswered = Atomic(false)
 
   /// Whether nothing has been sent to the kernel yet.
@@ -60,6 +62,7 @@ final class FuseContext: Sendable {
     switch obstacle {
     case .failure(let error): fail(operation, error, Reply(request))
     case .pending(let want):
+      if isRepetition(operation) { return Reply(request).error(EIO) }
       let number = parked.newNumber()
       // Before it is in the table: an interrupt that is pending already calls back at once, and
       // libfuse does not expect an answer from within that call.
@@ -166,11 +169,23 @@ final class FuseContext: Sendable {
       status = ErrnoTable.errno(for: error)
     }
     if ErrnoTable.isFailure(error) { log(operation, error, status) }
-    if case .read(let inode, _, _, _) = operation, ErrnoTable.isFailure(error) {
+    if case .read(let inode, let offset, let count, let start) = operation,
+      ErrnoTable.isFailure(error)
+    {
       meters.failed()
       tree.noteFailure(of: inode)
+      if status == EIO {
+        let range = offset..<offset + Int64(count)
+        failures.withLock { $0.insert(range, of: inode, begunAt: start, at: .now) }
+      }
     }
     reply.error(status)
+  }
+
+  /// Whether the kernel asks once more for what has just failed for good.
+  private func isRepetition(_ operation: Operation) -> Bool {
+    guard case .read(let inode, let offset, _, _) = operation else { return false }
+    return failures.withLock { $0.take(offset, of: inode, at: .now) }
   }
 
   private func log(_ operation: Operation, _ error: TreeError, _ status: Int32) {

@@ -50,7 +50,11 @@ final class Attempt {
     self.budget = budget
     sentAt = now
     body = request.body
-    headDeadline = now + options.headTimeout + Self.sendingTime(of: request.body)
+    // The last attempt ends with the range's own time, or a second later.
+    let since = transfer.retry.totalAttempts == 0 ? now : transfer.retry.since
+    let end = max(since + options.retry.timeout, now + .seconds(1))
+    let headTime = min(options.headTimeout, end - now)
+    headDeadline = now + headTime + Self.sendingTime(of: request.body)
     lastByteAt = now
     speed = SpeedWatch(
       window: options.stallTime,

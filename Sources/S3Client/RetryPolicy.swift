@@ -114,6 +114,11 @@ package struct RetryState: Hashable, Sendable {
     badReplies = 0
   }
 
+  /// Notes that this process was stopped, or the machine asleep: that is no time of the range's.
+  package mutating func slept(_ time: Duration) {
+    since += time
+  }
+
   /// Decides what follows a failed attempt; nil: no further one.
   package mutating func delay(
     after cause: RetryCause,

@@ -12,6 +12,9 @@ final class TransferScheduler {
   unowned let loop: TransferLoop
   private let multi: UnsafeMutableRawPointer
 
+  /// A look this much later than it should be is a process that was stopped, or a machine asleep.
+  private static let maxLateness: Duration = .seconds(5)
+
   /// How long nothing is looked at while nothing is under way.
   private let maxIdle: Duration
   let options: TransferOptions
@@ -30,6 +33,7 @@ final class TransferScheduler {
   private let budget: ReceiveBudget?
   private var pace: RateLimit?
   private var nextCheck = ContinuousClock.now
+  private var nextLook = ContinuousClock.now
   private var isHoldingBack = false
   var hedges = HedgePlan()
   var stalls = StallHistory()
@@ -68,6 +72,7 @@ final class TransferScheduler {
       for command in commands { perform(command) }
       if isShutDown { break }
       let now = ContinuousClock.now
+      excuse(now - nextLook)
       wakeDelayed(now)
       letGo(now)
       startWaiting(now)
@@ -79,7 +84,9 @@ final class TransferScheduler {
       startWaiting(.now)
       noteHoldingBack()
       // Of some libcurls (8.21) curl_multi_perform swallows a wake-up that came while it ran.
-      curl_multi_poll(multi, nil, 0, loop.hasCommands ? 0 : pollMilliseconds(.now), nil)
+      let milliseconds = loop.hasCommands ? 0 : pollMilliseconds(.now)
+      nextLook = .now + .milliseconds(milliseconds)
+      curl_multi_poll(multi, nil, 0, milliseconds, nil)
     }
     for transfer in inFlight.values.map(\.transfer) + waiting {
       finish(transfer, .cancelled)
@@ -287,6 +294,14 @@ final class TransferScheduler {
       statistics.requestLimit = limit.current
       statistics.bytesReceived += Int64(attempt.receivedBytes)
     }
+  }
+
+  /// Has no transfer's time run out while nothing could be done for it.
+  ///
+  /// What is in flight may be too slow by then, and goes once more.
+  private func excuse(_ lateness: Duration) {
+    guard lateness > Self.maxLateness else { return }
+    for transfer in inFlight.values.map(\.transfer) + waiting { transfer.retry.slept(lateness) }
   }
 
   // MARK: - Waiting

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -188,3 +189,25 @@ def test_an_ordinary_user_mounts_by_fusermount3(binary, small, open_folder):
         capture_output=True, text=True, timeout=60, env=mounts.clean_environment(),
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_core_is_left_only_where_it_is_asked_for(mount, small, tmp_path, allowed):
+    if pathlib.Path("/proc/sys/fs/suid_dumpable").read_text().strip() != "0":
+        pytest.skip("this machine dumps the core of any process")
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
+        pytest.skip("no process may leave a core here")
+    if allowed and pathlib.Path("/proc/sys/kernel/core_pattern").read_text().startswith("|"):
+        pytest.skip("a program of this machine's takes the cores")
+    made = mount(small.folder, "-f", *(["--core"] if allowed else []), start=False)
+    process = made.start_in_foreground(
+        ["sh", "-c", 'ulimit -c "$(ulimit -H -c)" && exec "$@"', "sh"], cwd=tmp_path
+    )
+    trees.check_listing(made.point / "train/0", len(small.rank("train")))
+    # Of those that leave a core, one that nobody handles or ignores.
+    process.send_signal(signal.SIGXCPU)
+    # Not by `wait`: it hides whether there is a core.
+    _, status = os.waitpid(process.pid, 0)
+    process.returncode = status
+    assert os.WIFSIGNALED(status)
+    assert os.WCOREDUMP(status) == allowed

@@ -225,6 +225,7 @@ def test_a_reader_killed_while_waiting_is_gone_at_once(held, watched, number, re
     assert time.monotonic() - begin < 1
 
 
+@pytest.mark.limit(180)
 def test_a_fetch_ends_with_the_last_reader_that_waits_for_it(through_relay, watched, medium):
     made = through_relay("medium", "--cache-size", "16MiB", "--prefetch", "0B")
     indexed_but_not_cached(made, medium.rank("train"))
@@ -277,6 +278,43 @@ def test_a_waiting_reader_that_handles_a_signal_ends_well(held, watched):
     watched.release()
     output, _ = reader.communicate(timeout=30)
     assert output.strip() == sample.fields[0].sha256
+
+
+@pytest.mark.limit(180)
+def test_no_time_of_a_read_is_spent_while_the_mount_is_stopped(through_relay, watched, medium):
+    made = through_relay("medium", "--cache-size", "16MiB", "--retry-timeout", "8s")
+    samples = medium.rank("train")
+    indexed_but_not_cached(made, samples)
+    watched.hold("GET .*train-000005[.]tar")
+    path = made.point / f"train/0/{trees.index_name(230)}/jpg"
+    reader = subprocess.Popen(["cat", path], stdout=subprocess.PIPE)
+    mounts.wait_until(lambda: watched.held() > 0, 20, "the read waits for the store")
+    (pid,) = made.pids()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        # What is held is too old by then, and is asked for once more.
+        time.sleep(14)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    asked = len(watched.requests())
+    mounts.wait_until(lambda: len(watched.requests()) > asked, 20, "it is asked for again")
+    watched.release()
+    assert shards.sha256(reader.communicate(timeout=60)[0]) == samples[230].fields[0].sha256
+
+
+@pytest.mark.limit(180)
+def test_a_read_that_fails_is_waited_for_once(through_relay, watched, medium):
+    made = through_relay("medium", "--cache-size", "16MiB", "--retry-timeout", "3s")
+    indexed_but_not_cached(made, medium.rank("train"))
+    watched.hold("GET .*train-000005[.]tar")
+    with open(made.point / f"train/0/{trees.index_name(230)}/jpg", "rb") as file:
+        with pytest.raises(OSError, match="Input/output error"):
+            file.read()
+        # The kernel asked twice, for what it read ahead and then for the reader's part alone.
+        lines = made.log.read_text().splitlines()
+        assert len([line for line in lines if "event=read.failed" in line]) == 1
+        watched.release()
+        assert shards.sha256(file.read()) == medium.rank("train")[230].fields[0].sha256
 
 
 def test_sigterm_while_reads_wait(held, watched):

@@ -70,6 +70,10 @@ import Testing
     state.advanced(to: 1, at: start + .seconds(30), policy)
     #expect(delay(61) != nil)
     #expect(delay(91) == nil)
+    // While the process was stopped nothing could have been done.
+    state.slept(.seconds(300))
+    #expect(delay(390) != nil)
+    #expect(delay(391) == nil)
   }
 
   @Test("replies that make no sense are asked for again three times")
