@@ -50,6 +50,29 @@ final class ChunkStore: Sendable {
     }
   }
 
+  /// Looks for chunks that another mount on the directory has brought since this one looked through it.
+  ///
+  /// One system call a chunk, and none where there is no other mount.
+  ///
+  /// - Returns: Whether one is there that was not known.
+  func learn(of run: Range<Int32>, from first: ChunkID, of identity: ShardIdentity) -> Bool {
+    guard usage.isShared else { return false }
+    var isNew = false
+    for number in run {
+      let chunk = ChunkID(shard: first.shard, plane: first.plane, number: number)
+      let file = FileLedger.FileID(chunk, of: identity)
+      let isKnown = state.withLock { $0.ledger.contains(file) || $0.reading.isResting }
+      var status = stat()
+      guard !isKnown, fstatat(directory.chunks, file.path, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+        continue
+      }
+      let diskBytes = FileLedger.diskBytes(ofFile: Int(clamping: status.st_size))
+      state.withLock { $0.ledger.use(file, diskBytes: diskBytes) }
+      isNew = true
+    }
+    return isNew
+  }
+
   /// Whether chunks can be written now, so that memory need not keep them.
   var isWorking: Bool {
     state.withLock { !$0.reading.isResting && !$0.writing.isResting }

@@ -197,6 +197,11 @@ extension ShardReader {
 
   private func fetch(_ first: ChunkID, length: Int32, number: FetchPlan.FetchNumber) {
     let object = shards[Int(first.shard)]
+    let run = first.number..<first.number + length
+    if let disk, disk.learn(of: run, from: first, of: identities[Int(first.shard)]) {
+      // Who waits asks again, and finds it on disk.
+      return finished(chunks: run, of: first, number: number, .success(()))
+    }
     let end = first.startOffset + Int64(length) * Int64(ChunkID.sizeBytes)
     let isAhead = fetches.withLock { fetches in
       guard let open = fetches.open[number] else { return false }
@@ -205,7 +210,7 @@ extension ShardReader {
     let receiver = ChunkFetch(
       reader: self,
       shard: first.shard,
-      run: first.number..<first.number + length,
+      run: run,
       number: number
     )
     let request = RangeRequest(

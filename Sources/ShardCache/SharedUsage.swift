@@ -20,6 +20,7 @@ final class SharedUsage: @unchecked Sendable {
   private let countFile: Int32
   private var mountFile: Int32 = -1
   private var mountName = ""
+  private let hasOthers = Atomic(false)
 
   init(directory: CacheDirectory, maxBytes: Int64) {
     self.directory = directory
@@ -52,9 +53,14 @@ final class SharedUsage: @unchecked Sendable {
     }
   }
 
+  /// Whether other mounts were there when their limits were last looked at; without I/O.
+  var isShared: Bool { hasOthers.load(ordering: .relaxed) }
+
   /// The smallest limit of the mounts that live; only within `withCount`.
   func smallestLimit() -> Int64 {
     var limit = ownMaxBytes
+    var isShared = false
+    defer { hasOthers.store(isShared, ordering: .relaxed) }
     forEachName(in: directory.mounts) { name in
       guard name.hasPrefix(Self.mountPrefix), name != mountName else { return }
       let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
@@ -65,6 +71,7 @@ final class SharedUsage: @unchecked Sendable {
         unlinkat(directory.mounts, name, 0)
         return
       }
+      isShared = true
       var bytes: Int64 = 0
       guard pread(file, &bytes, 8, 0) == 8 else { return }
       bytes = Int64(littleEndian: bytes)

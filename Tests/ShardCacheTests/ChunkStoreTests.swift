@@ -242,6 +242,20 @@ import Testing
     #expect(first.corruptCount + second.corruptCount == 0)
   }
 
+  @Test("What another mount has brought since is looked for, once it is known to be there")
+  func learns() throws {
+    let alone = try store()
+    #expect(!alone.learn(of: 0..<2, from: chunk(0), of: identity))
+    let other = try store()
+    put(other, 0)
+    // It meets the other one where it looks for room.
+    put(alone, 5)
+    #expect(alone.learn(of: 0..<2, from: chunk(0), of: identity))
+    #expect(alone.holds(chunk(0), of: identity))
+    #expect(isGood(alone, 0))
+    #expect(!alone.learn(of: 0..<2, from: chunk(0), of: identity))
+  }
+
   @Test("A mount that has ended limits nobody any more")
   func endedMount() throws {
     let first = try store(maxBytes: 20 << 20)
