@@ -147,6 +147,39 @@ def test_taken_from_under_it_it_saves_and_exits_0(foreground, small, tmp_path, h
     assert consumed(tmp_path / "run.cursor") == 4
 
 
+@pytest.fixture
+def copied(mount_small):
+    """A mount, and a process in a namespace of mounts of its own, which has a copy of it."""
+    if os.geteuid() != 0:
+        pytest.skip("a namespace of mounts is root's")
+    made = mount_small()
+    process = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sleep", "1000"])
+    try:
+        own = os.readlink("/proc/self/ns/mnt")
+        mounts.wait_until(lambda: os.readlink(f"/proc/{process.pid}/ns/mnt") != own, 20, "its namespace")
+        yield made, process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_unmount_says_who_still_sees_the_mount(copied, run):
+    made, process = copied
+    done = run("unmount", made.point)
+    assert done.returncode == 1
+    assert f"(pid {process.pid})" in done.stderr
+    process.kill()
+    mounts.wait_until(lambda: not made.pids(), 20, "it has ended with the last copy")
+
+
+@pytest.mark.long
+def test_sigterm_ends_a_mount_that_others_have_copies_of(copied):
+    made, _ = copied
+    (pid,) = made.pids()
+    os.kill(pid, signal.SIGTERM)
+    mounts.wait_until(lambda: not made.pids(), 50, "it has ended")
+
+
 class control_of_fuse:
     """The kernel's folder of FUSE connections, mounted where it is not."""
 

@@ -9,7 +9,20 @@ enum Holders {
   /// For example `python3 (pid 4711), bash (pid 4712)`; empty where none can be seen, for example of
   /// other users.
   static func described(of place: String) -> String {
-    let holders = processes().filter { holds($0, place) }
+    described(processes().filter { holds($0, place) })
+  }
+
+  /// Who sees a mount in a namespace of mounts that it was copied to.
+  static func described(ofDevice device: String, except server: Int32) -> String {
+    described(
+      processes().filter { process in
+        process != server
+          && MountTable.of(process).entries.contains { $0.device == device && $0.isWdsfs }
+      }
+    )
+  }
+
+  private static func described(_ holders: [Int32]) -> String {
     var names = holders.prefix(maxNamed).map { "\(name(of: $0)) (pid \($0))" }
     if holders.count > maxNamed { names.append("\(holders.count - maxNamed) more") }
     return names.joined(separator: ", ")

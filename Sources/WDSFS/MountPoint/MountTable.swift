@@ -28,8 +28,13 @@ package struct MountTable: Sendable {
   }
 
   /// The table as it is now.
-  package static func current() -> MountTable {
-    let file = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)
+  package static func current() -> MountTable { table("self") }
+
+  /// As another process sees it; empty where that cannot be seen.
+  package static func of(_ process: Int32) -> MountTable { table("\(process)") }
+
+  private static func table(_ process: String) -> MountTable {
+    let file = open("/proc/\(process)/mountinfo", O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return MountTable(mountinfo: []) }
     defer { close(file) }
     return MountTable(mountinfo: FileDescriptorOutput.readAll(from: file, maxBytes: 64 << 20))

@@ -44,11 +44,20 @@ package struct Unmount {
     // A lazy one goes on until the last open file is closed.
     guard !isLazy, let server else { return }
     guard server.waitForEnd(atMost: Self.maxWait) else {
-      throw Failure(
-        .internalError,
-        "unmounted, but its process goes on: \(place), pid \(server.processID); see its log"
-      )
+      throw Failure(.internalError, goesOn(place, server.processID, mount.device))
     }
+  }
+
+  /// Why a process goes on without its mount here, as far as can be seen.
+  ///
+  /// Namespaces of mounts that were made while it was mounted, for example those of containers, have
+  /// copies of it, which it has to serve.
+  private func goesOn(_ place: String, _ processID: Int32, _ device: String) -> String {
+    let holders = Holders.described(ofDevice: device, except: processID)
+    let known = "unmounted, but its process goes on: \(place), pid \(processID)"
+    guard !holders.isEmpty else { return known + "; see its log" }
+    return known + ": it is mounted still where \(holders) sees it; unmount it there, or end the "
+      + "process: kill \(processID)"
   }
 
   private func refused(_ place: String, _ refusal: Detachment.Refusal) -> Failure {

@@ -325,24 +325,35 @@ struct MountEnd: Sendable {
       metadata: ["event": "mount.ending", "signal": "\(signal)"]
     )
     notice?.stopping()
+    if !detach() {
+      log.warning(
+        "the mount is busy and is detached; open files go on for up to \(Self.drainSeconds) s",
+        metadata: ["event": "mount.detached"]
+      )
+      detachNow()
+    }
+    // Off its folder, it may go on for open files, and in other namespaces of mounts.
+    pause(milliseconds: Self.drainSeconds * 1000)
+    log.error(
+      "files are still open, or it is mounted in other namespaces; giving up on them",
+      metadata: ["event": "mount.forced"]
+    )
+    saveProgress()
+    _exit(ExitCode.forced.rawValue)
+  }
+
+  /// Takes the mount off its folder once nobody is inside, if that is soon.
+  private func detach() -> Bool {
     for _ in 0..<(Self.busySeconds * 10) {
       do {
         try Detachment(isLazy: false).detach(mountPoint)
-        return
+        return true
       } catch {
-        guard error.isBusy else { break }
+        guard error.isBusy else { return false }
       }
       pause(milliseconds: 100)
     }
-    log.warning(
-      "the mount is busy and is detached; open files go on for up to \(Self.drainSeconds) s",
-      metadata: ["event": "mount.detached"]
-    )
-    detachNow()
-    pause(milliseconds: Self.drainSeconds * 1000)
-    log.error("files are still open; giving up on them", metadata: ["event": "mount.forced"])
-    saveProgress()
-    _exit(ExitCode.forced.rawValue)
+    return false
   }
 
   /// Takes the mount off its folder, whoever is inside.
