@@ -146,3 +146,16 @@ if Context.environment["WDSFS_BENCHMARKS"] != nil {
     )
   )
 }
+
+// libFuzzer brings a start of the program of its own, which only a build with -sanitize=fuzzer has.
+if Context.environment["WDSFS_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "Fuzz",
+      dependencies: ["FuzzTargets"],
+      path: "Tests/Fuzz",
+      exclude: ["corpus"],
+      swiftSettings: settings
+    )
+  )
+}

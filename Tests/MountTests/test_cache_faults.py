@@ -4,13 +4,16 @@ import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
+import threading
 
 import pytest
 
 from harness import mounts, shards, trees
 
 CHUNK = 1 << 20
+LONG = bool(os.environ.get("WDSFS_TEST_LONG"))
 
 
 @pytest.fixture(scope="session")
@@ -340,3 +343,76 @@ def test_mounts_that_remove_each_others_chunks_read_on(mount_cached, striped, tm
     read_all(second, striped)
     read_all(first, striped)
     assert statistics(first)["cache"]["corruptChunks"] == 0
+
+
+# L6: kill -9 in the middle of everything
+
+
+class ReadersToTheEnd:
+    """Threads that compare samples in random order until there is no mount any more."""
+
+    def __init__(self, made, samples, generator):
+        self.wrong, self.count = [], 0
+        self.threads = [
+            threading.Thread(target=self.run, args=(made, samples, random.Random(generator.random())))
+            for _ in range(4)
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, made, samples, generator):
+        while True:
+            position = generator.randrange(len(samples))
+            try:
+                trees.check_sample(f"{made.point}/train/0/{trees.index_name(position)}", samples[position])
+                self.count += 1
+            except OSError:
+                return
+            except trees.Difference as error:
+                self.wrong.append(error)
+                return
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(30)
+        assert not self.wrong
+        return self.count
+
+
+def kill_all(made):
+    for pid in made.pids():
+        os.kill(pid, signal.SIGKILL)
+    mounts.wait_until(lambda: not made.pids(), 20, "nothing serves it")
+
+
+@pytest.mark.limit(1800 if LONG else 120)
+def test_killed_in_the_middle_of_everything(mount_cached, striped, tmp_path):
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    generator = random.Random(seed)
+    # Smaller than the shards, so that it evicts all along.
+    made = mount_cached(size="24MiB", start=False)
+    samples, count = striped.rank("train"), 0
+    for _ in range(200 if LONG else 4):
+        moment = threading.Event()
+        if generator.random() < 0.25:
+            starting = subprocess.Popen(
+                made.command(), env=made.environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            moment.wait(generator.uniform(0, 0.4))
+            starting.kill()
+            starting.wait(20)
+            kill_all(made)
+        else:
+            made.start()
+            readers = ReadersToTheEnd(made, samples, generator)
+            moment.wait(generator.uniform(0, 0.8))
+            kill_all(made)
+            count += readers.join()
+    made.start()
+    read_all(made, striped)
+    assert statistics(made)["cache"]["corruptChunks"] == 0
+    made.unmount()
+    print(f"{count} samples read between")
+    assert sum(chunk_bytes(tmp_path / "cache")) <= (24 << 20) + CHUNK + 4096
+    assert not [path for path in (tmp_path / "cache").rglob(".*") if path.is_file()]
