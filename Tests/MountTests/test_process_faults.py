@@ -165,7 +165,8 @@ def copied(mount_small):
 
 def test_unmount_says_who_still_sees_the_mount(copied, run):
     made, process = copied
-    done = run("unmount", made.point)
+    # It waits for the process first.
+    done = run("unmount", made.point, seconds=50)
     assert done.returncode == 1
     assert f"(pid {process.pid})" in done.stderr
     process.kill()

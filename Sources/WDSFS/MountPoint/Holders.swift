@@ -12,11 +12,12 @@ enum Holders {
     described(processes().filter { holds($0, place) })
   }
 
-  /// Who sees a mount in a namespace of mounts that it was copied to.
+  /// Who sees a mount in a namespace of mounts that it was copied to: one process of each.
   static func described(ofDevice device: String, except server: Int32) -> String {
-    described(
+    var namespaces = Set([target(of: "/proc/self/ns/mnt")])
+    return described(
       processes().filter { process in
-        process != server
+        process != server && namespaces.insert(target(of: "/proc/\(process)/ns/mnt")).inserted
           && MountTable.of(process).entries.contains { $0.device == device && $0.isWdsfs }
       }
     )
@@ -40,11 +41,15 @@ enum Holders {
   }
 
   private static func isBelow(_ place: String, _ link: String) -> Bool {
+    guard let path = target(of: link) else { return false }
+    return path == place || path.hasPrefix(place + "/")
+  }
+
+  private static func target(of link: String) -> String? {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink(link, &buffer, buffer.count)
-    guard count > 0 else { return false }
-    let path = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return path == place || path.hasPrefix(place + "/")
+    guard count > 0 else { return nil }
+    return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   private static func entries(of path: String) -> [String] {
