@@ -2,7 +2,7 @@
 FROM swift:6.3-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
       dpkg-dev fuse3 libfuse3-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev \
-      liblzma-dev libxxhash-dev pkg-config python3 python3-venv \
+      liblzma-dev libxxhash-dev libjpeg-dev libpng-dev libwebp-dev pkg-config python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

@@ -62,11 +62,16 @@ let package = Package(
     ),
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CProcess"),
+    .target(
+      name: "CImage",
+      linkerSettings: ["jpeg", "png", "webp"].map { .linkedLibrary($0) }
+    ),
     floor("Instruments", [metrics]),
     floor("Remote", ["Instruments", system]),
     floor("S3Client", ["Instruments", "Remote", "CCurl", "CProcess", crypto, logging]),
     floor("TarIndex", ["CXXHash", crypto]),
     floor("Decompression", ["CCompression", "TarIndex"]),
+    floor("Schema", ["CImage", "CProcess", "Decompression"]),
     floor("SampleOrder"),
     floor(
       "ShardCache",
@@ -74,7 +79,7 @@ let package = Package(
     ),
     floor(
       "SampleTree",
-      ["Instruments", "Remote", "ShardCache", "SampleOrder", "TarIndex", logging]
+      ["Instruments", "Remote", "Schema", "ShardCache", "SampleOrder", "TarIndex", deque, logging]
     ),
     floor(
       "FuseMount",
@@ -84,7 +89,7 @@ let package = Package(
       name: "WDSFS",
       dependencies: [
         "CProcess", "Decompression", "FuseMount", "Instruments", "Remote", "S3Client",
-        "SampleOrder", "SampleTree",
+        "SampleOrder", "SampleTree", "Schema",
         "ShardCache", "TarIndex", arguments, crypto, logging, metrics,
       ],
       // In the program itself, which needs no file beside it.
@@ -100,7 +105,7 @@ let package = Package(
     tests(of: "Instruments", [metrics]),
     .target(
       name: "FuzzTargets",
-      dependencies: ["Decompression", "Remote", "S3Client", "SampleOrder", "TarIndex"],
+      dependencies: ["Decompression", "Remote", "S3Client", "SampleOrder", "Schema", "TarIndex"],
       path: "Tests/FuzzTargets",
       swiftSettings: settings
     ),
@@ -114,6 +119,7 @@ let package = Package(
       dependencies: ["Decompression", "TarIndex", crypto],
       swiftSettings: settings
     ),
+    tests(of: "Schema"),
     tests(of: "SampleOrder"),
     tests(
       of: "ShardCache",
@@ -121,10 +127,16 @@ let package = Package(
     ),
     tests(
       of: "SampleTree",
-      ["Instruments", "Remote", "SampleOrder", "ShardCache", "TarIndex", "TestSupport", logging]
+      [
+        "Instruments", "Remote", "SampleOrder", "Schema", "ShardCache", "TarIndex", "TestSupport",
+        logging,
+      ]
     ),
     tests(of: "FuseMount", ["Instruments", "Remote", "SampleTree", "ShardCache", "TestSupport"]),
-    tests(of: "WDSFS", ["Instruments", "Remote", "SampleOrder", arguments, logging]),
+    tests(
+      of: "WDSFS",
+      ["Instruments", "Remote", "SampleOrder", "SampleTree", "Schema", arguments, logging]
+    ),
   ]
 )
 

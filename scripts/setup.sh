@@ -9,7 +9,7 @@ python=$venv/bin/python
 
 packages_to_build=(
   fuse3 libfuse3-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev
-  liblzma-dev libxxhash-dev pkg-config python3 python3-venv
+  liblzma-dev libxxhash-dev libjpeg-dev libpng-dev libwebp-dev pkg-config python3 python3-venv
 )
 packages_to_test=(nginx-light rsync strace attr dpkg-dev)
 

@@ -1,5 +1,6 @@
 // What Swift cannot call itself about this process.
 #pragma once
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -51,4 +52,16 @@ static inline int wdsfs_keep_capabilities(unsigned long long mask) {
   }
   if (syscall(SYS_capset, &header, data) != 0) return -1;
   return prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL);
+}
+
+// What a process may allocate, from now on: RLIMIT_DATA. Returns 0, or -1 with errno. prlimit(2) is a
+// GNU extension.
+static inline int wdsfs_limit_data(int process, unsigned long long bytes) {
+  unsigned long long limits[2] = {bytes, bytes};
+  return (int)syscall(SYS_prlimit64, process, 2, limits, NULL);
+}
+
+// Reads and writes of it return where they would wait. fcntl(2) is variadic.
+static inline int wdsfs_set_nonblocking(int file) {
+  return fcntl(file, F_SETFL, O_NONBLOCK);
 }

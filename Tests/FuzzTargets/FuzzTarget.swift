@@ -26,6 +26,9 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   /// Patterns of names in remotes and options.
   case pattern
 
+  /// A field that is decoded for `--schema`, and the option itself.
+  case field
+
   /// Takes the input as it comes; returns, whatever it is.
   package func run(_ input: [UInt8]) {
     switch self {
@@ -37,6 +40,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .profiles: TextTargets.profiles(input)
     case .cursor: TextTargets.cursor(input)
     case .pattern: TextTargets.pattern(input)
+    case .field: FieldTarget.run(input)
     }
   }
 }
