@@ -15,7 +15,7 @@ package enum ErrnoTable {
     case .nameTooLong: ENAMETOOLONG
     case .sparseField: EOPNOTSUPP
     // Not E2BIG or the like: for a reader the sample is there and cannot be read.
-    case .tooManyFields, .tooManyPasses, .noOrder: EIO
+    case .tooManyFields, .tooManyPasses, .noOrder, .undecodable: EIO
     case .badCursor: EINVAL
     case .cache(_, let error): errno(for: error)
     }
@@ -63,7 +63,7 @@ package enum ErrnoTable {
   /// what is cut off by the mount's own end.
   package static func isFailure(_ error: TreeError) -> Bool {
     switch error {
-    case .sparseField, .tooManyFields, .tooManyPasses, .noOrder: true
+    case .sparseField, .tooManyFields, .tooManyPasses, .noOrder, .undecodable: true
     case .cache(_, .closed): false
     case .cache: true
     case .noSuchEntry, .notADirectory, .isADirectory, .noSuchAttribute, .readOnly, .nameTooLong,

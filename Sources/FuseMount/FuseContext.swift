@@ -194,6 +194,7 @@ final class FuseContext: Sendable {
       "event": "\(operation.name).failed", "path": "\(path(of: operation))", "errno": "\(name)",
     ]
     if let shard = error.shard { metadata["shard"] = "\(shard)" }
+    if let key = error.sampleKey { metadata["key"] = "\(key)" }
     logger.error("\(operation.name) failed: \(error) (\(name))", metadata: metadata)
   }
 

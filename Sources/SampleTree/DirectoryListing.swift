@@ -187,6 +187,9 @@ extension MountTree {
   ) throws(Obstacle) {
     let sample = try locate(position, in: pass)
     let ordinals = try fieldOrdinals(of: sample, pass, position)
+    if let decoding = decoding(in: pass) {
+      return listFields(of: sample, in: pass, at: position, decoding, &cursor, emit)
+    }
     for ordinal in ordinals.dropFirst(cursor.position) {
       let node = Node.field(
         pass: pass.number,

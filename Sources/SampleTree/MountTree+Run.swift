@@ -154,7 +154,9 @@ extension MountTree {
   }
 
   private func isEmpty(_ sample: Sample) -> Bool {
-    sample.index.fieldOrdinals(ofSample: sample.number).allSatisfy {
+    // Reading counts in the passes of ranks alone, where fields are decoded.
+    if let decoding { return isEmpty(sample, decoding) }
+    return sample.index.fieldOrdinals(ofSample: sample.number).allSatisfy {
       sample.index.member($0).sizeBytes == 0
     }
   }

@@ -193,6 +193,11 @@ extension MountTree {
       guard let pass = passes[pass], let found = try? locate(position, in: pass) else {
         return sample + "/?"
       }
+      if let decoding = decoding(in: pass), let rule = decoding.rule(ofField: field) {
+        let shown = decoding.shown(of: found).fields.first { $0.rule == rule }
+        guard let shown else { return sample + "/?" }
+        return sample + "/" + PrintableName.text(fileName(of: shown, found))
+      }
       let ordinals = found.index.fieldOrdinals(ofSample: found.number)
       guard field < ordinals.count else { return sample + "/?" }
       if case .classes = pass.kind {

@@ -14,6 +14,9 @@ package final class MountTree: Sendable {
   package let settings: TreeSettings
   package let controls: ControlFiles
   let cache: ShardReader
+
+  /// Nil without `--schema`.
+  let decoding: FieldDecoding?
   let logger: Logger
   package let run: TrainingRun
   var passes: PassTable { run.passTable }
@@ -46,6 +49,7 @@ package final class MountTree: Sendable {
     settings: TreeSettings,
     controls: ControlFiles,
     run: TrainingRun,
+    decoding: FieldDecoding? = nil,
     record: (@Sendable (ServedSample) -> Void)? = nil,
     mountedSeconds: Int64,
     logger: Logger
@@ -54,6 +58,7 @@ package final class MountTree: Sendable {
     self.record = record
     self.dataset = dataset
     self.cache = cache
+    self.decoding = decoding
     self.settings = settings
     self.controls = controls
     self.mountedSeconds = mountedSeconds
@@ -79,6 +84,9 @@ package final class MountTree: Sendable {
     case .bytes(let range, let shard, let plane):
       cache.wait(forBytes: range, ofShard: shard, plane: plane, waiter)
     case .classes(let split): classTables.wait(forSplit: split, of: self, waiter)
+    case .decoded(let field):
+      guard let decoding else { return waiter.cacheAnswered(.closed) }
+      decoding.wait(for: field, in: cache, waiter)
     case .turn(let name):
       turns.run { [self] in
         turn(name)
@@ -92,6 +100,7 @@ package final class MountTree: Sendable {
     switch want {
     case .sample(_, let shard): cache.leave(indexOfShard: shard, waiter)
     case .bytes(_, let shard, _): cache.leave(bytesOfShard: shard, waiter)
+    case .decoded(let field): decoding?.leave(field, waiter)
     case .classes, .turn: break
     }
   }
@@ -212,6 +221,9 @@ package final class MountTree: Sendable {
     at position: Int
   ) throws(Obstacle) -> Attributes {
     let sample = try locate(position, in: pass)
+    if let decoding = decoding(in: pass) {
+      return try lookUpField(name, of: sample, in: pass, at: position, decoding)
+    }
     guard let ordinal = sample.index.ordinal(named: name, inSample: sample.number) else {
       throw .failure(.noSuchEntry)
     }
@@ -239,7 +251,11 @@ package final class MountTree: Sendable {
       let sample = try locate(position, in: try pass(number))
       return directory(node, modifiedSeconds: modifiedSeconds(ofShard: sample.shard))
     case .field(let number, let position, let field):
-      let (sample, ordinal) = try self.field(field, at: position, in: try pass(number))
+      let pass = try pass(number)
+      let (sample, ordinal) = try self.field(field, at: position, in: pass)
+      if let decoding = decoding(in: pass), let rule = decoding.rule(ofField: field) {
+        return try attributes(of: rule, ofField: ordinal, inode: inode, sample, decoding)
+      }
       return attributes(ofField: ordinal, inode: inode, sample)
     case .snapshot(let number):
       guard let file = controls.attributes(of: number) else { break }
@@ -321,6 +337,14 @@ package final class MountTree: Sendable {
       }
       advance(pass, to: position, at: sample)
       if offset == 0 { noteRead(of: ordinal, sample, position, of: pass) }
+      if let decoding, let rule = decoding.rule(ofField: field) {
+        if let (field, bytes) = try decodedBytes(of: rule, ordinal, sample, at: node, decoding) {
+          let range = Self.clip(offset, count, to: Int64(bytes.count), from: 0)
+          if range.upperBound == bytes.count { decoding.noteRead(field) }
+          serve(position, of: pass, sample, isError: false)
+          return Self.show(range, of: bytes, body)
+        }
+      }
       return try read(
         Self.clip(offset, count, to: member.sizeBytes, from: member.dataOffset),
         ofShard: sample.shard,
@@ -342,11 +366,19 @@ package final class MountTree: Sendable {
     case .snapshot(let number):
       guard let bytes = controls.bytes(of: number) else { throw .failure(.noSuchEntry) }
       let range = Self.clip(offset, count, to: Int64(bytes.count), from: 0)
-      return bytes.withUnsafeBytes { all in
-        let part = all[Int(range.lowerBound)..<Int(range.upperBound)]
-        return body(UnsafeRawBufferPointer(rebasing: part), Self.nothing)
-      }
+      return Self.show(range, of: bytes, body)
     default: throw .failure(.isADirectory)
+    }
+  }
+
+  private static func show<Value>(
+    _ range: Range<Int64>,
+    of bytes: [UInt8],
+    _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Value
+  ) -> Value {
+    bytes.withUnsafeBytes { all in
+      let part = all[Int(range.lowerBound)..<Int(range.upperBound)]
+      return body(UnsafeRawBufferPointer(rebasing: part), nothing)
     }
   }
 
@@ -399,6 +431,10 @@ package final class MountTree: Sendable {
   ) throws(Obstacle) -> (sample: Sample, ordinal: Int) {
     let sample = try locate(position, in: pass)
     let ordinals = try fieldOrdinals(of: sample, pass, position)
+    if let decoding = decoding(in: pass), let rule = decoding.rule(ofField: field) {
+      guard let ordinal = decoding.ordinal(of: rule, sample) else { throw .failure(.noSuchEntry) }
+      return (sample, ordinal)
+    }
     guard field < ordinals.count else { throw .failure(.noSuchEntry) }
     return (sample, ordinals.lowerBound + field)
   }
@@ -410,7 +446,7 @@ package final class MountTree: Sendable {
     _ position: Int
   ) throws(Obstacle) -> Range<Int> {
     let ordinals = sample.index.fieldOrdinals(ofSample: sample.number)
-    guard ordinals.count <= Node.maxFields else {
+    guard ordinals.count <= Node.maxFields - (decoding?.rules.count ?? 0) else {
       let path = path(of: .sample(pass: pass.number, position: position))
       let shard = cache.shards[sample.shard].key
       throw .failure(.tooManyFields(path: path, shard: shard, count: ordinals.count))

@@ -61,7 +61,8 @@ extension MountTree {
     guard let largest = Self.largestField(of: ordinals, sample.index),
       pass.pushes.withLock({ $0.begin() })
     else { return }
-    for ordinal in ordinals where ordinal != largest {
+    let hidden = decoding(in: pass)?.shown(of: sample).hidden ?? []
+    for ordinal in ordinals where ordinal != largest && !hidden.contains(ordinal) {
       let member = sample.index.member(ordinal)
       guard !member.isSparse, 1...Self.maxPushedBytes ~= member.sizeBytes else { continue }
       let range = member.dataOffset..<member.dataOffset + member.sizeBytes

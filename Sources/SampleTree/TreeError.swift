@@ -1,5 +1,6 @@
 package import Remote
 package import SampleOrder
+package import Schema
 package import ShardCache
 
 /// Why a path cannot be answered.
@@ -33,6 +34,9 @@ package enum TreeError: Error, Sendable {
   /// A name of more than 255 bytes.
   case nameTooLong
 
+  /// The field's bytes are not what its rule of `--schema` decodes.
+  case undecodable(path: String, shard: ObjectKey, key: [UInt8], DecodeError)
+
   /// What was found in the cache contradicts itself or could not be had.
   case cache(path: String, CacheError)
 }
@@ -45,11 +49,20 @@ extension TreeError {
       .tooManyPasses, .noOrder, .badCursor, .cache(_, .closed):
       nil
     case .sparseField(_, let shard), .tooManyFields(_, let shard, _),
+      .undecodable(_, let shard, _, _),
       .cache(_, .fetch(let shard, _, _)), .cache(_, .shardChanged(let shard, _)),
       .cache(_, .shardBad(let shard, _, _)), .cache(_, .cacheTooSmall(let shard, _, _)),
       .cache(_, .countWrong(let shard, _, _, _)):
       shard
     }
+  }
+}
+
+extension TreeError {
+  /// The sample that it is about, where that is more than the path says.
+  package var sampleKey: String? {
+    guard case .undecodable(_, _, let key, _) = self else { return nil }
+    return PrintableName.text(key)
   }
 }
 
@@ -68,6 +81,8 @@ extension TreeError: CustomStringConvertible {
       "\(path) is a sparse member of \(shard), which is not served"
     case .tooManyFields(let path, let shard, let count):
       "\(path) has \(count) fields in \(shard); at most \(Node.maxFields) can be shown"
+    case .undecodable(let path, let shard, let key, let error):
+      "\(path), of sample \(PrintableName.text(key)) in \(shard), cannot be decoded: \(error)"
     case .tooManyPasses(let path):
       "\(path): \(Node.maxPasses) folders of samples are open already; mount again"
     case .cache(let path, let error): "\(path): \(error)"
@@ -92,6 +107,9 @@ package enum Want: Hashable, Sendable {
 
   /// The classes of a split, for which all its shards' indexes are wanted.
   case classes(split: Int)
+
+  /// A field by one of the rules of `--schema`.
+  indirect case decoded(DecodedField)
 
   /// A rank's directory on its next epoch.
   case turn(TrainingRun.RankName)

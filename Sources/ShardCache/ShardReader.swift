@@ -246,6 +246,19 @@ package final class ShardReader: Sendable {
     return body(lease.first, lease.second)
   }
 
+  /// Whether all of a part is in memory; reads nothing, and counts as no read.
+  package func isInMemory(_ range: Range<Int64>, ofShard shard: Int, plane: BytePlane) -> Bool {
+    let numbers = ChunkID.numbers(holding: range)
+    return fetches.withLock { fetches in
+      numbers.allSatisfy { number in
+        let chunk = ChunkID(shard: Int32(shard), plane: plane, number: number)
+        let end = Int(min(range.upperBound - chunk.startOffset, Int64(ChunkID.sizeBytes)))
+        guard case .ready = fetches.plan.finding(of: chunk, filledTo: end) else { return false }
+        return true
+      }
+    }
+  }
+
   private func release(_ lease: Lease) {
     release(lease.firstSlot, lease.secondSlot)
   }

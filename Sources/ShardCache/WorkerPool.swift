@@ -6,7 +6,7 @@ import Synchronization
 /// A few threads for disk reads and writes and for decompression, which may wait.
 ///
 /// Jobs that a reader waits for go before the others.
-final class WorkerPool: Sendable {
+package final class WorkerPool: Sendable {
   private struct Jobs {
     var urgent: Deque<@Sendable () -> Void> = []
     var later: Deque<@Sendable () -> Void> = []
@@ -18,7 +18,7 @@ final class WorkerPool: Sendable {
   private let ended = Semaphore()
   private let threadCount: Int
 
-  init(name: String, threadCount: Int) {
+  package init(name: String, threadCount: Int) {
     self.threadCount = threadCount
     for _ in 0..<threadCount {
       WorkerThread.start(name: name) { [self] in work() }
@@ -26,7 +26,7 @@ final class WorkerPool: Sendable {
   }
 
   /// Queues a job; one that comes after `close` is dropped.
-  func run(isUrgent: Bool, _ job: @escaping @Sendable () -> Void) {
+  package func run(isUrgent: Bool, _ job: @escaping @Sendable () -> Void) {
     jobs.withLock { jobs in
       guard !jobs.isClosed else { return }
       if isUrgent {
@@ -39,7 +39,7 @@ final class WorkerPool: Sendable {
   }
 
   /// Drops the urgent jobs, whose readers are gone, and lets the threads end after the others.
-  func close() {
+  package func close() {
     jobs.withLock { jobs in
       jobs.isClosed = true
       jobs.urgent = []
@@ -48,7 +48,7 @@ final class WorkerPool: Sendable {
   }
 
   /// Waits for the threads' end, but not for ever; once, after `close`.
-  func waitForEnd(maxSeconds: Int) {
+  package func waitForEnd(maxSeconds: Int) {
     var rest = threadCount
     // In steps, since the wait with a deadline goes by a clock that may be set meanwhile.
     for _ in 0..<maxSeconds * 200 {

@@ -32,6 +32,29 @@ extension ShardIndex {
     return withFieldName(ordinal) { SampleName.writeFileName(nothing, $0, into: scratch) }
   }
 
+  /// Writes the name of a file that is shown beside a sample's fields.
+  ///
+  /// - Parameters:
+  ///   - field: What takes a field's place in the name.
+  ///   - sampleNumber: The sample.
+  ///   - isListed: Whether the key's last part and a dot stand before it.
+  ///   - scratch: Takes the name; at least `SampleName.maxFileNameBytes`.
+  /// - Returns: The name's length.
+  package func writeName(
+    of field: UnsafeRawBufferPointer,
+    inSample sampleNumber: Int,
+    isListed: Bool,
+    into scratch: UnsafeMutableRawBufferPointer
+  ) -> Int {
+    guard isListed else {
+      let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+      return SampleName.writeFileName(nothing, field, into: scratch)
+    }
+    return withListedHead(ofSample: sampleNumber) { head in
+      SampleName.writeFileName(head, field, into: scratch)
+    }
+  }
+
   /// The field that a file name means in a sample: a listed name first, then a bare one.
   ///
   /// - Complexity: O(fields), O(log fields) in samples of very many; O(fields) SHA-256 for a name

@@ -5,6 +5,7 @@ The bucket, folders and machine that they speak of are stood in for: `s3://bucke
 cluster has is in `stand_ins`. A block that begins with `# NAME` is written to that file first.
 """
 
+import io
 import os
 import pathlib
 import re
@@ -13,8 +14,9 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
-from harness import manual, mounts
+from harness import manual, mounts, shards
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2]
 STAND_INS = pathlib.Path(__file__).resolve().parent / "stand_ins"
@@ -79,11 +81,19 @@ def test_no_help_is_broken_by_a_terminal_of_80_columns(binary):
 
 @pytest.fixture(scope="session")
 def bucket(store):
-    """`s3://bucket/imagenet`, small."""
+    """`s3://bucket/imagenet`, small, with images that can be decoded."""
+    image = io.BytesIO()
+    Image.effect_noise((60, 45), 40).convert("RGB").save(image, "JPEG")
 
     def make(dataset):
-        dataset.add_split("imagenet/train", [19, 18, 17, 19], name="train")
-        dataset.add_split("imagenet/val", [4, 2], name="val")
+        for split, counts in {"train": [19, 18, 17, 19], "val": [4, 2]}.items():
+            for number, count in enumerate(counts):
+                samples = shards.pictures(sum(counts[:number]), count, 100)
+                dataset.add_shard(
+                    f"imagenet/{split}",
+                    f"{split}-{number:06d}.tar",
+                    [(key, {**fields, "jpg": image.getvalue()}) for key, fields in samples],
+                )
 
     return store.dataset("bucket", make)
 

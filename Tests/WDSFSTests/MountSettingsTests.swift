@@ -1,5 +1,7 @@
 import Logging
 import SampleOrder
+import SampleTree
+import Schema
 import Testing
 import WDSFS
 
@@ -216,9 +218,30 @@ import WDSFS
     #expect(throws: Failure.self) { try parsed(["--metrics-addr", "somewhere:9105"]) }
   }
 
+  @Test func fieldsAreDecodedByRulesFromAnywhere() throws {
+    #expect(try parsed([]).schema.isEmpty)
+    #expect(try parsed([]).onDecodeError == .eio)
+    for settings in [
+      try parsed(["--schema", "jpg=npy:8x8", "--schema", "cls+npy", "--on-decode-error", "skip"]),
+      try parsed(["-o", "schema=jpg=npy:8x8,schema=cls+npy,on_decode_error=skip"]),
+      try parsed([], ["WDSFS_SCHEMA": "jpg=npy:8x8 cls+npy", "WDSFS_ON_DECODE_ERROR": "skip"]),
+    ] {
+      #expect(settings.schema.map(\.text) == ["jpg=npy:8x8", "cls+npy"])
+      #expect(settings.onDecodeError == .skip)
+    }
+    let program = try parsed(["--schema", "a=pipe:./prog x", "--schema", "b=pipe:prog ./x"])
+    #expect(
+      program.schema.map(\.format) == [
+        .pipe(words: ["/some/dir/./prog", "x"], name: nil),
+        .pipe(words: ["prog", "./x"], name: nil),
+      ]
+    )
+    #expect(throws: Failure.self) { try parsed(["--schema", "a=npy", "--schema", "a=npy"]) }
+  }
+
   @Test func theListOfOptionsIsCovered() throws {
     // One that is added to the list, and not to the tests above, shows here.
-    #expect(OptionName.allCases.count == 46)
+    #expect(OptionName.allCases.count == 48)
     for name in OptionName.allCases {
       #expect(OptionName(inMountOptions: name.underscored) == name)
     }

@@ -26,6 +26,10 @@ struct MountCommand: Subcommand {
         wdsfs mount 'https://host/set-{000000..000146}.tar' /mnt/wds
         wdsfs mount /data/set /mnt/wds
 
+      Images as arrays, decoded once and natively, for np.load:
+        wdsfs mount s3://bucket/imagenet /mnt/wds --schema jpg=npy:224x224 \\
+          --schema cls=npy
+
       Watched, until Ctrl-C:
         wdsfs mount s3://bucket/set /mnt/wds -f --log-level debug
 

@@ -115,6 +115,25 @@ struct TreeOptions: OptionsGroup {
 
   @Option(
     help: ArgumentHelp(
+      """
+      Show a field decoded, with + beside the raw one: jpg=npy:224x224, cls=npy, json.gz=raw, \
+      msgpack+json, txt=txt, flac=pipe.wav:COMMAND; may be repeated, see docs/schema.md.
+      """,
+      valueName: "field=format"
+    )
+  )
+  var schema: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A field that cannot be decoded: its raw bytes, an error, or not there (default: eio).",
+      valueName: "raw|eio|skip"
+    )
+  )
+  var onDecodeError: String?
+
+  @Option(
+    help: ArgumentHelp(
       "Ranks that share the dataset (default: WORLD_SIZE, SLURM_NTASKS, OMPI_COMM_WORLD_SIZE, the cursor's, 1).",
       valueName: "n"
     )
@@ -137,6 +156,8 @@ struct TreeOptions: OptionsGroup {
     [
       .split: split,
       .names: one(names),
+      .schema: schema,
+      .onDecodeError: one(onDecodeError),
       .worldSize: one(worldSize),
       .rank: one(rank),
       .uid: one(uid),

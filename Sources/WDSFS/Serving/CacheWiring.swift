@@ -35,7 +35,9 @@ enum CacheWiring {
         throw Failure(.cache, "\(error)")
       }
     }
-    var cache = CacheSettings(place: .memory, budgetBytes: try plannedBytes(settings, address))
+    let budget = try plannedBytes(settings, address)
+    let decodedBytes = decodedBytes(of: budget, settings)
+    var cache = CacheSettings(place: .memory, budgetBytes: budget - decodedBytes)
     cache.maxFetchCount = settings.maxWorkers
     if directory != nil, !isLocalWithoutWish(address, settings) {
       cache.place = .disk
@@ -45,7 +47,7 @@ enum CacheWiring {
       throw Failure(
         settings.cacheSize == .automatic ? .cache : .usage,
         "a cache of \(cache.budgetBytes >> 10) KiB is too small; give --cache-size "
-          + "\(CacheSettings.minBudgetBytes >> 20)MiB or more"
+          + "\((CacheSettings.minBudgetBytes + decodedBytes) >> 20)MiB or more"
       )
     }
     cache.maxInflatedBytes = settings.maxDecompressedBytes
@@ -66,6 +68,14 @@ enum CacheWiring {
       logger: log
     )
   }
+
+  /// What of the cache's budget decoded fields may take: a quarter, as far as memory goes.
+  static func decodedBytes(of budget: Int64, _ settings: MountSettings) -> Int64 {
+    guard !settings.schema.isEmpty else { return 0 }
+    return max(minDecodedBytes, min(budget / 4, MemoryLimit.bytes() / 8))
+  }
+
+  private static let minDecodedBytes: Int64 = 8 << 20
 
   /// What the cache of such a mount may take, without making it.
   static func plannedBytes(

@@ -25,6 +25,9 @@ enum Mount {
     let ledger: Ledger? =
       if let path = settings.order.ledgerPath { try Ledger.open(path, log: log) } else { nil }
     let address = try StoreWiring.address(settings)
+    // Before the first request: a program that is missing costs none.
+    let decoding = try SchemaWiring.decoding(settings, at: address, log)
+    defer { decoding?.shutDown() }
     let store = try StoreWiring.store(at: address, settings, log)
     defer { store.shutDown() }
     let (dataset, notes) = try StoreWiring.dataset(listing: store, at: address, settings)
@@ -55,6 +58,7 @@ enum Mount {
     // process ends, which is next.
     _ = Unmanaged.passRetained(cache)
     defer { cache.shutDown() }
+    if decoding != nil { SchemaWiring.warnOfMissing(settings, dataset, cache, log) }
     let run = try RunWiring.run(settings, opened, dataset, stated.counts, cache, log)
     let reads = ReadMeters()
     let metrics = MountMetrics(
@@ -83,6 +87,7 @@ enum Mount {
       settings: treeSettings(settings),
       controls: ControlFiles(files: controls.files),
       run: run,
+      decoding: decoding,
       record: ledger.map { record(in: $0, dataset) },
       mountedSeconds: Int64(time(nil)),
       logger: log

@@ -218,7 +218,7 @@ enum RunWiring {
 }
 
 /// Lets the mount's start wait for a shard's index.
-private final class CountWaiter: CacheWaiter, @unchecked Sendable {
+final class CountWaiter: CacheWaiter, @unchecked Sendable {
   // Proof of `@unchecked Sendable`: the failure is written once before the signal, and read after.
   private var failure: CacheError?
   private let isAnswered = ReadySignal()

@@ -1,4 +1,6 @@
 package import Logging
+package import SampleTree
+package import Schema
 
 /// All that a mount is told, resolved and checked: what the wiring builds from.
 package struct MountSettings: Sendable {
@@ -16,6 +18,10 @@ package struct MountSettings: Sendable {
 
   package let splits: [SplitRule]
   package let names: FieldNames
+
+  /// Which fields are shown decoded, and what becomes of one that cannot be.
+  package let schema: [SchemaRule]
+  package let onDecodeError: FieldDecoding.ErrorPolicy
 
   package let cachePlace: CachePlace
   package let cacheSize: CacheSize
@@ -102,6 +108,8 @@ package struct MountSettings: Sendable {
     order = try OrderSettings(reader, user: user)
     splits = try reader.splits()
     names = try reader.choice(.names, of: FieldNames.self) ?? .key
+    schema = try reader.schema(user: user)
+    onDecodeError = try reader.choice(.onDecodeError, of: FieldDecoding.ErrorPolicy.self) ?? .eio
     cachePlace = try reader.cachePlace(user: user, environment: environment)
     isCachePlaceChosen = options.value(.cacheDirectory) != nil
     cacheSize = try reader.cacheSize()

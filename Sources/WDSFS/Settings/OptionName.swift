@@ -13,6 +13,8 @@ package enum OptionName: String, CaseIterable, Sendable {
   case forcePathStyle = "force-path-style"
   case split
   case names
+  case schema
+  case onDecodeError = "on-decode-error"
   case worldSize = "world-size"
   case rank
   case shuffle
@@ -65,7 +67,7 @@ package enum OptionName: String, CaseIterable, Sendable {
     case .noSignRequest, .forcePathStyle, .requesterPays, .noVerifySSL, .allowOther, .strict,
       .skipUnreadable, .foreground, .core:
       .flag
-    case .split:
+    case .split, .schema:
       .list
     case .cursor:
       .paths

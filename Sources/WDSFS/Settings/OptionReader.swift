@@ -1,4 +1,6 @@
 import Logging
+import SampleTree
+import Schema
 
 /// Turns the text of options into typed values, and says of a wrong one where it stands and how it
 /// is written.
@@ -121,6 +123,27 @@ struct OptionReader {
         throw wrong(.split, value, "names no split", "write NAME or NAME=GLOB, like val=val-*.tar")
       }
       rules.append(SplitRule(name: name, pattern: pattern))
+    }
+    return rules
+  }
+
+  func schema(user: MountingUser) throws(Failure) -> [SchemaRule] {
+    var rules: [SchemaRule] = []
+    for value in options.list(.schema) {
+      let rule: SchemaRule
+      do throws(SchemaError) {
+        rule = try SchemaRule(parsing: value.text).locatingProgram { user.absolute($0) }
+      } catch {
+        let spelling = GivenOptions.spelling(.schema, value.source)
+        throw Failure(.usage, "\(spelling): '\(value.text)' \(error)")
+      }
+      guard !rules.contains(rule) else {
+        throw wrong(.schema, value, "is given twice", "write it once")
+      }
+      rules.append(rule)
+    }
+    if let last = options.list(.schema).last, rules.count > FieldDecoding.maxRules {
+      throw wrong(.schema, last, "is one too many", "write at most \(FieldDecoding.maxRules)")
     }
     return rules
   }

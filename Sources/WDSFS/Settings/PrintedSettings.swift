@@ -1,4 +1,5 @@
 import Logging
+import SampleTree
 
 /// What counts of all options and who said so, as a file that `--config` reads.
 struct PrintedSettings {
@@ -69,6 +70,8 @@ struct PrintedSettings {
         ? .none("default: a cursor's, or 1")
         : .value("\(settings.worldSize.size)", settings.worldSize.source)
     case .names: Self.standard(settings.names.rawValue)
+    case .schema: .none("not set: fields are shown as they are")
+    case .onDecodeError: Self.standard(settings.onDecodeError.rawValue)
     case .shuffle: .none("default: a cursor's, or none")
     case .seed: .none("default: a cursor's, or 0")
     case .epoch: .none("default: 0")
