@@ -1,8 +1,10 @@
+import CImage
+
 /// Brings rows of RGB to another size, as PIL's `BILINEAR` does: a triangle that widens with the
 /// factor, so that every pixel of a larger image counts.
 ///
 /// Rows come from top to bottom, and only as many are held as one row of the result is made of. The
-/// sums are of floats: without wider vectors than every x86-64 has they are the quicker ones.
+/// sums are made in C, whose compiler makes vectors of them as wide as the machine has.
 struct Resampling {
   private let columns: Taps
   private let rows: Taps
@@ -47,7 +49,7 @@ struct Resampling {
 
   /// The end of the source rows that a row of the result is made of.
   func lastRow(of outputRow: Int) -> Int {
-    rows.places[outputRow].start + rows.places[outputRow].count
+    rows.used.lowerBound + Int(rows.places[outputRow].start + rows.places[outputRow].count)
   }
 
   /// Floats that `writeRow` wants to work in.
@@ -69,73 +71,30 @@ struct Resampling {
     to output: UnsafeMutablePointer<UInt8>
   ) {
     let place = rows.places[outputRow]
-    let count = usedColumns.count * 3
+    let start = rows.used.lowerBound + Int(place.start)
     let offset = usedColumns.lowerBound * 3
-    rows.weights.withUnsafeBufferPointer { weights in
-      var tap = 0
-      while tap < place.count {
-        let first = held + (place.start + tap) % heldCount * rowBytes + offset
-        let weight = weights[place.weights + tap]
-        if tap + 1 < place.count {
-          let second = held + (place.start + tap + 1) % heldCount * rowBytes + offset
-          let other = weights[place.weights + tap + 1]
-          if tap == 0 {
-            for i in 0..<count { scratch[i] = weight * Float(first[i]) + other * Float(second[i]) }
-          } else {
-            for i in 0..<count {
-              scratch[i] += weight * Float(first[i]) + other * Float(second[i])
-            }
-          }
-        } else if tap == 0 {
-          for i in 0..<count { scratch[i] = weight * Float(first[i]) }
-        } else {
-          for i in 0..<count { scratch[i] += weight * Float(first[i]) }
-        }
-        tap += 2
-      }
+    for tap in stride(from: 0, to: Int(place.count), by: 2) {
+      let hasOther = tap + 1 < Int(place.count)
+      let weight = Int(place.weights) + tap
+      let other = hasOther ? tap + 1 : tap
+      wdsfs_sum_rows(
+        scratch,
+        held + (start + tap) % heldCount * rowBytes + offset,
+        rows.weights[weight],
+        held + (start + other) % heldCount * rowBytes + offset,
+        hasOther ? rows.weights[weight + 1] : 0,
+        usedColumns.count * 3,
+        tap == 0 ? 1 : 0
+      )
     }
-    writeColumns(scratch, to: output)
-  }
-
-  /// Sums up along a row; four floats are taken where three count.
-  private func writeColumns(
-    _ source: UnsafeMutablePointer<Float>,
-    to output: UnsafeMutablePointer<UInt8>
-  ) {
-    let raw = UnsafeRawPointer(source)
-    let first = usedColumns.lowerBound
-    columns.weights.withUnsafeBufferPointer { weights in
-      columns.places.withUnsafeBufferPointer { places in
-        var target = output
-        for place in places {
-          var sum = SIMD4<Float>(repeating: 0.5)
-          var pixel = raw + (place.start - first) * 12
-          for tap in 0..<place.count {
-            sum += pixel.loadUnaligned(as: SIMD4<Float>.self) * weights[place.weights + tap]
-            pixel += 12
-          }
-          sum.clamp(lowerBound: SIMD4(repeating: 0), upperBound: SIMD4(repeating: 255.5))
-          target[0] = UInt8(truncatingIfNeeded: Int32(sum.x))
-          target[1] = UInt8(truncatingIfNeeded: Int32(sum.y))
-          target[2] = UInt8(truncatingIfNeeded: Int32(sum.z))
-          target += 3
-        }
-      }
-    }
+    wdsfs_sum_columns(scratch, columns.places, columns.weights, columns.places.count, output)
   }
 }
 
 /// Of which places of one dimension each place of the result is made, and how much of each.
 private struct Taps {
-  struct Place {
-    var start: Int
-    var count: Int
-
-    /// Where its weights begin.
-    var weights: Int
-  }
-
-  var places: [Place] = []
+  /// Starts count from the first place that is used.
+  var places: [wdsfs_taps] = []
   var weights: [Float] = []
   var maxCount = 0
   var used = 0..<0
@@ -148,19 +107,28 @@ private struct Taps {
   init(count: Int, length: Double, resizedCount: Int, kept: Range<Int>) {
     let scale = length / Double(resizedCount)
     let reach = max(1, scale)
-    places.reserveCapacity(kept.count)
+    var spans: [Range<Int>] = []
     for place in kept {
       let center = (Double(place) + 0.5) * scale
       let start = min(count - 1, max(0, Int(center - reach + 0.5)))
       let end = max(start + 1, min(count, Int(center + reach + 0.5)))
       let own = (start..<end).map { max(0, 1 - abs((Double($0) - center + 0.5) / reach)) }
       let sum = own.reduce(0, +)
-      places.append(Place(start: start, count: end - start, weights: weights.count))
+      spans.append(start..<end)
       // A place beyond all weight, by rounding, counts as it is.
       weights += own.map { Float(sum > 0 ? $0 / sum : 1 / Double(end - start)) }
       maxCount = max(maxCount, end - start)
     }
-    let first = places.map(\.start).min() ?? 0
-    used = first..<(places.map { $0.start + $0.count }.max() ?? first)
+    let first = spans.map(\.lowerBound).min() ?? 0
+    used = first..<(spans.map(\.upperBound).max() ?? first)
+    var weightCount = 0
+    places = spans.map { span in
+      defer { weightCount += span.count }
+      return wdsfs_taps(
+        start: UInt32(span.lowerBound - first),
+        count: UInt32(span.count),
+        weights: UInt32(weightCount)
+      )
+    }
   }
 }

@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import os
+import pathlib
 import signal
 import stat
 import subprocess
@@ -297,6 +298,28 @@ def test_a_listing_runs_no_decoder_and_a_look_runs_one(mount, make, counted):
     assert runs_so_far() == 1
     assert path.read_bytes() == b"WORDS 3"
     assert runs_so_far() == 1
+
+
+def test_who_reads_on_finds_the_next_fields_decoded_and_each_once(mount, make, counted):
+    program, runs_so_far = counted
+    samples = [(f"{number:02d}", {"txt": b"words %d" % number}) for number in range(24)]
+    mounted = mount(make(samples), "--schema", f"txt=pipe:{program}")
+    for position in range(3):
+        assert (sample_folder(mounted, position) / "txt").read_bytes() == b"WORDS %d" % position
+    mounts.wait_until(lambda: runs_so_far() > 10, 50, "fields are decoded that nobody has asked for")
+    for position in range(24):
+        assert (sample_folder(mounted, position) / "txt").read_bytes() == b"WORDS %d" % position
+    assert runs_so_far() == 24
+
+
+def test_a_field_that_no_sample_has_is_warned_of_in_compressed_shards_too(mount, make):
+    remote = pathlib.Path(make([("k", {"txt": b"x"})]))
+    [shard] = remote.glob("**/*.tar")
+    shard.with_suffix(".tar.gz").write_bytes(gzip.compress(shard.read_bytes()))
+    shard.unlink()
+    mounted = mount(remote, "--schema", "jpg=npy", "--schema", "txt=pipe:tr a-z A-Z")
+    assert (sample_folder(mounted, 0) / "k.txt").read_bytes() == b"X"
+    mounts.wait_until(lambda: events(mounted, "schema.no_field"), 30, "the warning")
 
 
 def test_an_exact_size_is_known_without_decoding(mount, make):

@@ -40,3 +40,18 @@ int wdsfs_png_size(const uint8_t *bytes, size_t count, wdsfs_image_size *size,
 // a message.
 int wdsfs_png_decode(const uint8_t *bytes, size_t count, wdsfs_image_size size, uint8_t *rows,
                      char message[wdsfs_image_message_bytes]);
+
+// Of which places of a row or column one of the result is made, and where their weights begin.
+typedef struct {
+  uint32_t start;
+  uint32_t count;
+  uint32_t weights;
+} wdsfs_taps;
+
+// Adds two rows of bytes, weighted, to sums, or begins them.
+void wdsfs_sum_rows(float *sums, const uint8_t *first, float first_weight, const uint8_t *second,
+                    float second_weight, size_t count, int is_new);
+
+// Makes a row of 3 bytes a pixel of sums of 3 floats a pixel, behind which there is room for one more.
+void wdsfs_sum_columns(const float *sums, const wdsfs_taps *places, const float *weights,
+                       size_t count, uint8_t *row);

@@ -34,7 +34,22 @@ enum SchemaWiring {
   private static let lookedAtCount = 64
 
   /// Warns of rules for fields that none of the first samples has.
+  ///
+  /// Before anything is mounted, but where a shard must be fetched whole to be looked at: then that
+  /// goes on meanwhile.
   static func warnOfMissing(
+    _ settings: MountSettings,
+    _ dataset: Dataset,
+    _ cache: ShardReader,
+    _ log: Logger
+  ) {
+    guard dataset.splits.compactMap(\.shards.first).allSatisfy(cache.isLikelyPlain) else {
+      return WorkerThread.start(name: "schema") { lookAtFields(settings, dataset, cache, log) }
+    }
+    lookAtFields(settings, dataset, cache, log)
+  }
+
+  private static func lookAtFields(
     _ settings: MountSettings,
     _ dataset: Dataset,
     _ cache: ShardReader,
