@@ -206,6 +206,16 @@ package final class FieldDecoding: Sendable {
   }
 }
 
+extension FieldDecoding {
+  /// Notes that what was given of positions ahead could be followed only so far.
+  func noteReach(_ end: Int, ofPass pass: Int, rule: Int) {
+    reaches.withLock { reaches in
+      guard let known = reaches[ReachKey(pass: pass, rule: rule)] else { return }
+      reaches[ReachKey(pass: pass, rule: rule)] = min(known.lowerBound, end)..<end
+    }
+  }
+}
+
 /// Brings the raw bytes of one field, piece by piece as they come, and has them decoded.
 final class DecodeJob: CacheWaiter {
   private enum Phase {

@@ -85,11 +85,13 @@ extension FieldDecoding {
 
 /// Fields by the rules of `--schema`: their names, sizes and bytes.
 extension MountTree {
-  /// The rules that count in a pass: `/.shards` shows samples as they lie.
+  /// The rules that count in a pass: `/.shards` and `/.classes` show samples as they lie.
   func decoding(in pass: Pass) -> FieldDecoding? {
     guard let decoding else { return nil }
-    if case .shard = pass.kind { return nil }
-    return decoding
+    switch pass.kind {
+    case .rank, .epochRank: return decoding
+    case .epoch, .epochSplit, .shard, .classes: return nil
+    }
   }
 
   // MARK: Names
@@ -285,13 +287,16 @@ extension MountTree {
       bytes: bytes
     )
     for position in ahead {
-      guard let sample = try? locate(position, in: pass) else { return }
+      guard let sample = try? locate(position, in: pass) else {
+        return decoding.noteReach(position, ofPass: pass.number, rule: field.rule)
+      }
       guard let ordinal = decoding.ordinal(of: field.rule, sample),
         !sample.index.member(ordinal).isSparse
       else { continue }
       let next = decoding.field(field.rule, ordinal, of: sample)
+      // What has not come yet is looked for again at the next read.
       guard cache.isInMemory(next.range, ofShard: sample.shard, plane: sample.plane) else {
-        continue
+        return decoding.noteReach(position, ofPass: pass.number, rule: field.rule)
       }
       decoding.decodeAhead(next, in: cache)
     }

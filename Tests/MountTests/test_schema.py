@@ -303,7 +303,7 @@ def test_a_listing_runs_no_decoder_and_a_look_runs_one(mount, make, counted):
 def test_who_reads_on_finds_the_next_fields_decoded_and_each_once(mount, make, counted):
     program, runs_so_far = counted
     samples = [(f"{number:02d}", {"txt": b"words %d" % number}) for number in range(24)]
-    mounted = mount(make(samples), "--schema", f"txt=pipe:{program}")
+    mounted = mount(make(samples, a_shard=24), "--schema", f"txt=pipe:{program}")
     for position in range(3):
         assert (sample_folder(mounted, position) / "txt").read_bytes() == b"WORDS %d" % position
     mounts.wait_until(lambda: runs_so_far() > 10, 50, "fields are decoded that nobody has asked for")
