@@ -2,7 +2,7 @@
 
 import os
 import tarfile
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union
 
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
@@ -14,6 +14,9 @@ from .mount import Mount, Option
 from .rank import RankFolder
 
 SchemaLike = Optional[Mapping[str, Union[str, Decoder]]]
+
+# Field to format, as `jpg=npy:224x224` of `wdsfs mount --schema`; or those rules themselves.
+MountSchema = Union[None, Mapping[str, str], Sequence[str]]
 
 
 class _Samples:
@@ -30,16 +33,24 @@ class _Samples:
         strict_schema: bool,
         rank: int,
         world_size: int,
+        mount_schema: MountSchema,
         options: Dict[str, Option],
     ) -> None:
         # First, so that a mistake in it mounts nothing.
         self.schema = Schema(schema, allow_pickle, strict_schema)
         self.fields = None if fields is None else [field.lstrip(".").lower() for field in fields]
         self.with_info = info
+        if mount_schema is not None:
+            options = {**options, "schema": _rules(mount_schema)}
         if isinstance(remote, Mount):
             self.mount = remote
         else:
             self.mount = Mount(remote, rank, world_size, **options)
+        if mount_schema is not None and (isinstance(remote, Mount) or not self.mount.is_own):
+            raise ValueError(
+                f"{self.mount.point} is mounted already, so its fields are decoded as its own --schema says: give "
+                "the rules there, or the remote here, for a mount of our own"
+            )
         self.split = self.mount.split(split)
 
     def process_sample(self, sample: Dict[str, Any]) -> Any:
@@ -68,6 +79,14 @@ class _Samples:
         self.mount.close()
 
 
+def _rules(schema: Union[Mapping[str, str], Sequence[str]]) -> List[str]:
+    if isinstance(schema, str):
+        return [schema]
+    if isinstance(schema, Mapping):
+        return [f"{field.lstrip('.')}={form}" for field, form in schema.items()]
+    return list(schema)
+
+
 class StreamingWebDataset(_Samples, IterableDataset):
     """This rank's samples in the mount's order, from where the run has come to.
 
@@ -81,6 +100,8 @@ class StreamingWebDataset(_Samples, IterableDataset):
     - profile, prefetch, max_workers, seed and all other options: as of `wdsfs mount`.
     - shuffle: True for `full`, or `none`, `shards`, `full`.
     - schema: field to decoder: a name or a function of bytes. Fields are called in samples as there.
+    - mount_schema: has the mount decode, `{"jpg": "npy:224x224"}`: once, natively, ahead of the reader. The
+      schema then names what the mount shows: `{"npy": "npy"}`.
     - fields: reads these only.
     - info: adds `__key__`, `__shard__`, `__number__` (in the shard) and `__position__` to samples.
     """
@@ -101,6 +122,7 @@ class StreamingWebDataset(_Samples, IterableDataset):
         info: bool = False,
         allow_pickle: bool = False,
         strict_schema: bool = True,
+        mount_schema: MountSchema = None,
         batch_size: int = 1,
         rank: Optional[int] = None,
         world_size: Optional[int] = None,
@@ -124,7 +146,8 @@ class StreamingWebDataset(_Samples, IterableDataset):
         if isinstance(options.get("cursor"), str):
             options["cursor"] = str(options["cursor"]).replace("{rank}", str(rank))
         super().__init__(
-            remote, split, schema, fields, info, allow_pickle, strict_schema, rank, world_size, options
+            remote, split, schema, fields, info, allow_pickle, strict_schema, rank, world_size, mount_schema,
+            options,
         )
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
@@ -299,6 +322,7 @@ class WdsfsDataset(_Samples, Dataset):
         info: bool = False,
         allow_pickle: bool = False,
         strict_schema: bool = True,
+        mount_schema: MountSchema = None,
         epoch: int = 0,
         rank: int = 0,
         world_size: int = 1,
@@ -311,7 +335,8 @@ class WdsfsDataset(_Samples, Dataset):
             **options,
         }
         super().__init__(
-            remote, split, schema, fields, info, allow_pickle, strict_schema, rank, world_size, options
+            remote, split, schema, fields, info, allow_pickle, strict_schema, rank, world_size, mount_schema,
+            options,
         )
         self._count: Optional[int] = None
         self.set_epoch(epoch)
