@@ -76,7 +76,13 @@ import Testing
 
   @Test("One that allocates more than is allowed fails by itself")
   func allocatesTooMuch() {
-    let script = "import time; time.sleep(0.3); b = bytearray(6 << 30)"
+    // Only once the limit is there, which comes a moment after its start.
+    let script = """
+      import resource, time
+      while resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY:
+          time.sleep(0.01)
+      b = bytearray(6 << 30)
+      """
     #expect(throws: DecodeError.self) { try run(["python3", "-c", script]) }
   }
 
