@@ -167,7 +167,7 @@ if Context.environment["WDSFS_FUZZ"] != nil {
       dependencies: ["FuzzTargets"],
       path: "Tests/Fuzz",
       exclude: ["corpus"],
-      swiftSettings: settings
+      swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]
     )
   )
 }
