@@ -271,7 +271,7 @@ extension MountTree {
     of pass: Pass,
     _ decoding: FieldDecoding
   ) {
-    guard pass.progress.withLock({ $0.windowBytes > 0 }) else { return }
+    guard pass.readings.withLock({ $0.liveCount > 0 }) else { return }
     let bytes: Int
     if let size = decoding.rules[field.rule].format.fixedSizeBytes {
       bytes = Int(size)

@@ -27,16 +27,22 @@ extension MountTree {
   func advance(_ pass: Pass, to position: Int, at sample: Sample) {
     let maxBytes =
       if case .bytes(let bytes) = settings.readAhead { bytes } else { Self.maxWindowBytes }
-    let step = pass.progress.withLock { progress in
-      progress.step(to: position, firstBytes: Self.firstBytes, maxBytes: maxBytes)
+    let answer = pass.readings.withLock { readings in
+      readings.step(to: position, firstBytes: Self.firstBytes, maxBytes: maxBytes)
     }
-    switch step {
+    for reading in answer.ended { cache.readAhead([], ofStream: stream(pass, reading)) }
+    switch answer.step {
     case .nothing: break
-    case .stop: cache.readAhead([], ofStream: pass.number)
+    case .stop: cache.readAhead([], ofStream: stream(pass, answer.reading))
     case .fetchAhead(let window):
       let bytes = min(window, bytesAhead(of: sample))
-      if bytes > 0 { plan(pass, from: position, bytes) }
+      if bytes > 0 { plan(pass, answer.reading, from: position, bytes) }
     }
+  }
+
+  /// What the cache calls a reading; raw shards have names below 0.
+  private func stream(_ pass: Pass, _ reading: Int) -> Int {
+    pass.number * Readings.maxCount + reading
   }
 
   /// How many bytes the user's window has, if all samples are as large as those of this shard.
@@ -52,7 +58,7 @@ extension MountTree {
     return max(1, end / Int64(index.sampleCount))
   }
 
-  private func plan(_ pass: Pass, from position: Int, _ window: Int64) {
+  private func plan(_ pass: Pass, _ reading: Int, from position: Int, _ window: Int64) {
     var pieces: [ShardReader.Upcoming] = []
     let settledCount: Int
     if case .shard(_, _, let shard) = pass.kind {
@@ -65,8 +71,10 @@ extension MountTree {
     } else {
       return
     }
-    pass.progress.withLock { $0.settle(position..<position + max(1, settledCount)) }
-    cache.readAhead(pieces, ofStream: pass.number)
+    pass.readings.withLock {
+      $0.settle(position..<position + max(1, settledCount), of: reading)
+    }
+    cache.readAhead(pieces, ofStream: stream(pass, reading))
   }
 
   private func planShard(

@@ -26,7 +26,7 @@ final class Pass: Sendable {
 
   let number: Int
   let kind: Kind
-  let progress = Mutex(ReadingProgress())
+  let readings = Mutex(Readings())
   let pushes = Mutex(SmallFieldPushes())
 
   /// The rank's, through all its passes; nil where reading does not count.

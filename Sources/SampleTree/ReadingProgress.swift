@@ -1,5 +1,6 @@
-/// How far the readers of a pass have come, and how much is fetched ahead of them.
+/// How far one reading of a pass has come, and how much is fetched ahead of it.
 ///
+/// Workers that are batches apart read together.
 /// Whoever goes forward gets a window that grows; whoever jumps about gets nothing that was not
 /// asked for.
 package struct ReadingProgress: Sendable {
@@ -27,6 +28,24 @@ package struct ReadingProgress: Sendable {
     case stop
   }
 
+  /// Whether who reads a position goes on with this reading.
+  package func goesOn(at position: Int) -> Bool {
+    settled.contains(position) || isReached(position) || isBehind(position)
+  }
+
+  /// Whether a position lies as far before what is settled as the first of its readers may be.
+  private func isReached(_ position: Int) -> Bool {
+    guard !settled.isEmpty, position > 0 else { return false }
+    let ahead = position - settled.upperBound
+    return ahead >= 0 && ahead < Self.nearCount + settled.count * 2
+  }
+
+  /// Whether one of several workers, who is behind, may be there.
+  private func isBehind(_ position: Int) -> Bool {
+    windowBytes > 0 && position > 0 && position < settled.lowerBound
+      && settled.lowerBound - position <= Self.nearCount
+  }
+
   /// Takes up that a position was read.
   ///
   /// - Parameters:
@@ -36,22 +55,15 @@ package struct ReadingProgress: Sendable {
   /// - Returns: What is to be done about it.
   package mutating func step(to position: Int, firstBytes: Int64, maxBytes: Int64) -> Step {
     guard !settled.contains(position) else { return .nothing }
-    if !settled.isEmpty, position > 0 {
-      let ahead = position - settled.upperBound
-      if ahead >= 0, ahead < Self.nearCount + settled.count * 2 {
-        settled = position..<position + 1
-        // Not above the limit before it is multiplied, so that nothing overflows.
-        let grown = windowBytes > maxBytes / 4 ? maxBytes : windowBytes * 4
-        windowBytes = min(maxBytes, max(firstBytes, grown))
-        return .fetchAhead(windowBytes: windowBytes)
-      }
-      // One of several workers is behind; the window goes with the first of them.
-      if windowBytes > 0, position < settled.lowerBound,
-        settled.lowerBound - position <= Self.nearCount
-      {
-        return .nothing
-      }
+    if isReached(position) {
+      settled = position..<position + 1
+      // Not above the limit before it is multiplied, so that nothing overflows.
+      let grown = windowBytes > maxBytes / 4 ? maxBytes : windowBytes * 4
+      windowBytes = min(maxBytes, max(firstBytes, grown))
+      return .fetchAhead(windowBytes: windowBytes)
     }
+    // The window goes with the first of them.
+    if isBehind(position) { return .nothing }
     settled = position..<position + 1
     defer { windowBytes = 0 }
     return windowBytes > 0 ? .stop : .nothing

@@ -28,6 +28,11 @@ struct ReadAhead {
   /// Whether a window has moved since chunks were last held against it.
   private var hasMoved = false
 
+  /// How many streams there are, that one included.
+  func streamCount(with name: Int) -> Int {
+    streams.count + (streams.contains { $0.name == name } ? 0 : 1)
+  }
+
   /// Replaces what a stream will need; an empty list ends it.
   mutating func replace(_ spans: [Span], of name: Int) {
     hasMoved = true

@@ -22,7 +22,7 @@ extension ShardReader {
   ///   - stream: Names the reader, for example the number of its pass.
   package func readAhead(_ upcoming: [Upcoming], ofStream stream: Int) {
     var spans: [ReadAhead.Span] = []
-    var bytesBefore: Int64 = 0
+    var nearBytes = nearBytes(ofStream: stream)
     for next in upcoming {
       guard let range = next.range, shards[next.shard].acceptsRanges else {
         // What can only be read whole is, and its index comes with it.
@@ -32,16 +32,24 @@ extension ShardReader {
       beginIndex(ofShard: next.shard)
       let bytes = max(0, shards[next.shard].sizeBytes)
       let wanted = range.clamped(to: 0..<bytes)
-      spans.append(
-        ReadAhead.Span(
-          shard: Int32(next.shard),
-          plane: .stored,
-          planeBytes: bytes,
-          chunks: ChunkID.numbers(holding: wanted),
-          isNear: bytesBefore < Self.nearBytes
+      // At a chunk's end, so that none is in both parts.
+      let chunkBytes = Int64(ChunkID.sizeBytes)
+      let nearEnd = (wanted.lowerBound + nearBytes + chunkBytes - 1) / chunkBytes * chunkBytes
+      let border = nearBytes > 0 ? min(wanted.upperBound, nearEnd) : wanted.lowerBound
+      for (part, isNear) in [
+        (wanted.lowerBound..<border, true), (border..<wanted.upperBound, false),
+      ] where !part.isEmpty {
+        spans.append(
+          ReadAhead.Span(
+            shard: Int32(next.shard),
+            plane: .stored,
+            planeBytes: bytes,
+            chunks: ChunkID.numbers(holding: part),
+            isNear: isNear
+          )
         )
-      )
-      bytesBefore += Int64(wanted.count)
+      }
+      nearBytes = max(0, nearBytes - (border - wanted.lowerBound))
     }
     fetches.withLock { fetches in
       guard !fetches.isClosed else { return }
@@ -50,8 +58,20 @@ extension ShardReader {
     pump()
   }
 
-  /// How far ahead chunks are brought from disk to memory: some 10 ms of a fast reader.
-  private static let nearBytes: Int64 = 16 << 20
+  /// How far ahead chunks are brought from disk to memory at most: some 10 ms of a fast reader.
+  private static let maxNearBytes: Int64 = 16 << 20
+
+  /// The part of the memory that such chunks of all streams may take, or they would push each other
+  /// out before they are read.
+  private static let nearShare = 3
+
+  private func nearBytes(ofStream stream: Int) -> Int64 {
+    // Without a disk all of it is to come to memory, and nothing is cut in two.
+    guard disk != nil else { return Self.maxObjectBytes }
+    let streamCount = fetches.withLock { $0.readAhead.streamCount(with: stream) }
+    let shared = Int64(settings.maxSlotCount) * Int64(ChunkID.sizeBytes) / Int64(Self.nearShare)
+    return min(Self.maxNearBytes, shared / Int64(streamCount))
+  }
 
   /// Whether a shard's name promises a plain tar, so that fetching ahead of its index is no waste.
   package func isLikelyPlain(_ shard: Int) -> Bool {

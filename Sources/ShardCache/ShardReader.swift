@@ -96,7 +96,7 @@ package final class ShardReader: Sendable {
   let logger: Logger
 
   /// More than any store holds in one object; chunks of one this large can still be numbered.
-  private static let maxObjectBytes: Int64 = 1 << 50
+  static let maxObjectBytes: Int64 = 1 << 50
 
   /// Makes a cache over the shards of a store.
   ///
