@@ -78,6 +78,18 @@ def commit():
     return done.stdout.strip() or None
 
 
+def keep(document, name, folder):
+    """Writes figures to a file of their own, with when, where and of what they are."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    document |= {"time": now.isoformat(timespec="seconds"), "commit": commit(), "machine": describe_machine()}
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, now.strftime(f"{name}-%Y%m%dT%H%M%SZ.json"))
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
+    say(f"\nAll figures: {os.path.relpath(path)}")
+
+
 def grouped(runs):
     """(profile, server) -> contender -> its runs, in the order they first ran."""
     groups = collections.defaultdict(lambda: collections.defaultdict(list))
@@ -172,23 +184,9 @@ def main():
     runs = []
     for profile in arguments.profiles.split(","):
         run_profile(profile, arguments, binary, runs)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    document = {
-        "version": 2,
-        "time": now.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": describe_machine(),
-        "processes": arguments.processes,
-        "rounds": arguments.rounds,
-        "runs": runs,
-    }
+    document = {"version": 2, "processes": arguments.processes, "rounds": arguments.rounds, "runs": runs}
+    keep(document, "epoch", arguments.out)
     print_tables(document)
-    os.makedirs(arguments.out, exist_ok=True)
-    path = os.path.join(arguments.out, now.strftime("epoch-%Y%m%dT%H%M%SZ.json"))
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.write("\n")
-    say(f"\nAll figures: {os.path.relpath(path)}")
     if arguments.page:
         bench_page.write(document, grouped, contenders.PACKAGE)
     return None

@@ -12,7 +12,6 @@ does not take our authority it is left out.
 
 import argparse
 import contextlib
-import datetime
 import io
 import json
 import os
@@ -24,7 +23,7 @@ import sys
 import tempfile
 
 from . import contenders, loaders, mounts, servers, shards, tls
-from .bench import commit, describe_machine
+from .bench import keep
 from .console import bold, dim, say, size
 
 SECONDS = 1200
@@ -202,25 +201,16 @@ def main():
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
     arguments = parser.parse_args()
     runs, left_out = run_all(arguments, binary, python)
-    now = datetime.datetime.now(datetime.timezone.utc)
+    print_table(runs)
     document = {
         "version": 1,
-        "time": now.isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": describe_machine(),
         "samples": arguments.samples,
         "workers": arguments.workers,
         "rounds": arguments.rounds,
         "left_out": left_out,
         "runs": runs,
     }
-    print_table(runs)
-    os.makedirs(arguments.out, exist_ok=True)
-    path = os.path.join(arguments.out, now.strftime("loaders-%Y%m%dT%H%M%SZ.json"))
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.write("\n")
-    say(f"\nAll figures: {os.path.relpath(path)}")
+    keep(document, "loaders", arguments.out)
 
 
 if __name__ == "__main__":
