@@ -110,8 +110,9 @@ def test_an_epoch_in_order_costs_its_bytes_once_through_a_small_cache(
     cache = "memory" if place == "memory" else tmp_path / "cache"
     made = through_relay("medium", "--cache-size", "16MiB", cache_dir=cache)
     trees.check_rank(made.point / "train/0", medium.rank("train"))
-    # Sixteen chunks are few: now and then one goes before its last sample was read.
-    assert sum(request.bytes for request in watched.data_requests()) <= 1.2 * total
+    # In memory sixteen chunks are few: now and then one goes before its last sample was read.
+    most = 1.05 if place == "disk" else 1.2
+    assert sum(request.bytes for request in watched.data_requests()) <= most * total
 
 
 def test_one_rank_costs_its_own_shards_alone(through_relay, watched, medium):
