@@ -79,7 +79,7 @@ import Testing
     #expect(isServed.withLock { $0 })
   }
 
-  @Test("of the answers, interrupts and the end, one gets each request", .timeLimit(.minutes(1)))
+  @Test("of the answers, interrupts and the end, one gets each request", .timeLimit(.minutes(10)))
   func race() {
     let (parked, _) = make()
     let numbers = (0..<2000).map { _ in parked.newNumber() }

@@ -2,7 +2,7 @@ import Remote
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct DirectoryStoreTests {
+@Suite(.timeLimit(.minutes(10))) struct DirectoryStoreTests {
   private func object(_ store: DirectoryStore, _ key: String) throws -> ObjectInfo {
     try #require(try store.objects().first { $0.key == ObjectKey(key) })
   }

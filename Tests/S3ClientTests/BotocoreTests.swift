@@ -8,7 +8,7 @@ import Testing
 /// One table of config files, resolved by botocore and by us.
 ///
 /// Needs a Python with boto3, named by `WDSFS_TEST_PYTHON`.
-@Suite(.enabled(if: RunningProcess.variable("WDSFS_TEST_PYTHON") != nil), .timeLimit(.minutes(1)))
+@Suite(.enabled(if: RunningProcess.variable("WDSFS_TEST_PYTHON") != nil), .timeLimit(.minutes(10)))
 struct BotocoreTests {
   private struct Case: Encodable {
     var config = ""

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Proxies, limits of rate, and what is said where there is no way to the endpoint.
-@Suite(.timeLimit(.minutes(1))) struct ConnectionTests {
+@Suite(.timeLimit(.minutes(10))) struct ConnectionTests {
   private let object = noise(300_000)
   private let info = ObjectInfo(key: ObjectKey("x.tar"), sizeBytes: 300_000, eTag: "\"one\"")
 

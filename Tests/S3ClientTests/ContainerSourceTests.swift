@@ -3,7 +3,7 @@ import S3Client
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ContainerSourceTests {
+@Suite(.timeLimit(.minutes(10))) struct ContainerSourceTests {
   @Test("a path is asked of ECS's agent, with the token and never through a proxy")
   func relative() throws {
     let services = FakeServices { _ in .session("task") }

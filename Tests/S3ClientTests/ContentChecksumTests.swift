@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Checksums that a store sends with a whole object (FAULTS.md, S16).
-@Suite(.timeLimit(.minutes(1))) struct ContentChecksumTests {
+@Suite(.timeLimit(.minutes(10))) struct ContentChecksumTests {
   @Test("each CRC has the check value of its definition, in pieces of any size")
   func checkValues() {
     let text = Array("123456789".utf8)

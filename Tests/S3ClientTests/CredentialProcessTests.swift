@@ -4,7 +4,7 @@ import S3Client
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct CredentialProcessTests {
+@Suite(.timeLimit(.minutes(10))) struct CredentialProcessTests {
   private let good =
     #"{"Version": 1, "AccessKeyId": "AK", "SecretAccessKey": "canary-secret", "#
     + #""SessionToken": "canary-token", "Expiration": "2030-01-01T02:00:00+02:00"}"#

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Credentials that end, over sources and servers that tests answer for.
-@Suite(.timeLimit(.minutes(1))) struct CredentialProviderTests {
+@Suite(.timeLimit(.minutes(10))) struct CredentialProviderTests {
   private typealias Source = ScriptedSource
   private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The rows of FAULTS.md, section 2.1, that a transport has to answer for.
-@Suite(.timeLimit(.minutes(1))) struct FaultTests {
+@Suite(.timeLimit(.minutes(10))) struct FaultTests {
   static let object = noise(300_000)
   static let info = ObjectInfo(
     key: ObjectKey("train/a b+c.tar"),

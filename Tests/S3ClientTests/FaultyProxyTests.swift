@@ -9,7 +9,7 @@ import Testing
 @Suite(
   .enabled(if: S3Server.isAvailable && FaultyProxy.isAvailable),
   .serialized,
-  .timeLimit(.minutes(3))
+  .timeLimit(.minutes(10))
 )
 struct FaultyProxyTests {
   /// Fetches through the proxy, which breaks the first try of every range.

@@ -3,7 +3,7 @@ import S3Client
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct InstanceSourceTests {
+@Suite(.timeLimit(.minutes(10))) struct InstanceSourceTests {
   private static let rolePath = "/latest/meta-data/iam/security-credentials/"
 
   /// An instance of the second version with a role.

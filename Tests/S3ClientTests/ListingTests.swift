@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Listings that go wrong (FAULTS.md, S26 and S27).
-@Suite(.timeLimit(.minutes(1))) struct ListingTests {
+@Suite(.timeLimit(.minutes(10))) struct ListingTests {
   private func list(
     _ script: @escaping @Sendable (Int, ScriptedServer.Request) -> [ScriptedServer.Action]
   ) throws -> (result: Result<[ObjectInfo], StoreError>, requests: [ScriptedServer.Request]) {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// PutObject against a real server that verifies signatures and sums: `rclone serve s3`.
-@Suite(.enabled(if: S3Server.isAvailable), .serialized, .timeLimit(.minutes(2)))
+@Suite(.enabled(if: S3Server.isAvailable), .serialized, .timeLimit(.minutes(10)))
 struct PutTests {
   private func store(
     _ server: S3Server,

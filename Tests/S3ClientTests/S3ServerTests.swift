@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A real server that verifies signatures: `rclone serve s3`.
-@Suite(.enabled(if: S3Server.isAvailable), .serialized, .timeLimit(.minutes(2)))
+@Suite(.enabled(if: S3Server.isAvailable), .serialized, .timeLimit(.minutes(10)))
 struct S3ServerTests {
   private func store(
     _ server: S3Server,

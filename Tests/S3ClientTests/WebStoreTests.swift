@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Shards on web servers: a real nginx, Python's, which gives no ranges, and scripted ones.
-@Suite(.timeLimit(.minutes(1))) struct WebStoreTests {
+@Suite(.timeLimit(.minutes(10))) struct WebStoreTests {
   static let nginxProgram: String? = ["/usr/sbin/nginx", "/usr/bin/nginx"].first {
     RunningProcess.isProgram($0)
   }

@@ -31,7 +31,7 @@ import Testing
     "train/2.tar": .samples(20, shard: 2),
   ]
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func readersTogetherCountEachSampleOnce() throws {
     let shared = Shared(try TestTree(Self.shards))
     Crew().run(6) { number in
@@ -44,7 +44,7 @@ import Testing
     #expect(try shared.test.progress().consumed == Consumed(below: 35))
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func readingListingAndCommittingAtOnceNeverTraps() throws {
     let order = TestTree.Order(shuffle: .full, seed: 4)
     let shared = Shared(try TestTree(Self.shards, .init(worldSize: 2, order: order)))

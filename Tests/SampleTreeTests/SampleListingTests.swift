@@ -201,7 +201,7 @@ import Testing
 
   // MARK: What is fetched
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func aFarIndexHasTheShardsBeforeItCountedSideBySide() throws {
     let keys = (0..<20).map { "train/\(100 + $0).tar" }
     let shards = keys.enumerated().map { ($0.element, TestShard.samples(4, shard: $0.offset)) }
@@ -222,7 +222,7 @@ import Testing
     #expect(try test.attribute("user.wds.key", of: "train/0/00000050") == "s12n2")
   }
 
-  @Test(.timeLimit(.minutes(1))) func aListingHasTheNextShardsCountedSideBySide() throws {
+  @Test(.timeLimit(.minutes(10))) func aListingHasTheNextShardsCountedSideBySide() throws {
     let keys = (0..<20).map { "train/\(100 + $0).tar" }
     let shards = keys.enumerated().map { ($0.element, TestShard.samples(4, shard: $0.offset)) }
     let test = try TestTree(Dictionary(uniqueKeysWithValues: shards))
@@ -243,7 +243,7 @@ import Testing
     #expect(test.store.fetchedKeys == ["train/1.tar"])
   }
 
-  @Test("a second mount lists and walks without a fetch", .timeLimit(.minutes(1)))
+  @Test("a second mount lists and walks without a fetch", .timeLimit(.minutes(10)))
   func indexed() throws {
     let shards = Dictionary(
       uniqueKeysWithValues: (0..<5).map { ("train/\($0).tar", TestShard.samples(3, shard: $0)) }

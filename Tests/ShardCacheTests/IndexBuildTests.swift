@@ -7,7 +7,7 @@ import Testing
 
 private let mebi = 1 << 20
 
-@Suite(.timeLimit(.minutes(2))) struct IndexBuildTests {
+@Suite(.timeLimit(.minutes(10))) struct IndexBuildTests {
   private static let small = [Int](repeating: 3000, count: 3000)
 
   /// Bytes that were asked for more than once.

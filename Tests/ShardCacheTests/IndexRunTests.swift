@@ -39,7 +39,7 @@ private final class Outcomes: Sendable {
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct IndexRunTests {
+@Suite(.timeLimit(.minutes(10))) struct IndexRunTests {
   private func run(
     _ bench: CacheBench,
     over store: FaultyStore,

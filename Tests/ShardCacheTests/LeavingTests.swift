@@ -7,7 +7,7 @@ import Testing
 private let mebi = 1 << 20
 
 /// Those who wait for bytes and are killed or interrupted.
-@Suite(.timeLimit(.minutes(1))) struct LeavingTests {
+@Suite(.timeLimit(.minutes(10))) struct LeavingTests {
   private func wait(_ reader: ShardReader, _ waiter: TestWaiter) {
     reader.wait(forBytes: 0..<100, ofShard: 0, plane: .stored, waiter)
   }

@@ -9,7 +9,7 @@ import Testing
 
 private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-@Suite(.timeLimit(.minutes(2))) struct PublishedIndexTests {
+@Suite(.timeLimit(.minutes(10))) struct PublishedIndexTests {
   private static let files = (0..<5).reduce(into: [String: [UInt8]]()) { files, number in
     files["\(number).tar"] = TestShard.samples([Int](repeating: 700, count: 10 + number))
   }

@@ -8,7 +8,7 @@ import Testing
 
 private let mebi = 1 << 20
 
-@Suite(.timeLimit(.minutes(2))) struct ReadAheadFetchTests {
+@Suite(.timeLimit(.minutes(10))) struct ReadAheadFetchTests {
   private func upcoming(_ shard: Int, _ chunks: Range<Int64>) -> ShardReader.Upcoming {
     ShardReader.Upcoming(shard: shard, range: chunks.lowerBound << 20..<chunks.upperBound << 20)
   }

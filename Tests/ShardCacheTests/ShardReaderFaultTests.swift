@@ -8,7 +8,7 @@ import Testing
 
 private let mebi = 1 << 20
 
-@Suite(.timeLimit(.minutes(2))) struct ShardReaderFaultTests {
+@Suite(.timeLimit(.minutes(10))) struct ShardReaderFaultTests {
   private let down = StoreError.exhausted(what: "GET", attempts: 3, seconds: 1, detail: "503")
 
   private func isFetch(_ failure: CacheError?) -> Bool {

@@ -7,7 +7,7 @@ import Testing
 
 private let mebi = 1 << 20
 
-@Suite(.timeLimit(.minutes(2))) struct ShardReaderTests {
+@Suite(.timeLimit(.minutes(10))) struct ShardReaderTests {
   /// Where a span may lie in chunks of 1 MiB, in an object of three and a half.
   static let spans: [Range<Int64>] = [
     0..<1, 0..<512, 100..<(1 << 20), (1 << 20) - 1..<1 << 20, (1 << 20) - 1..<(1 << 20) + 1,

@@ -3,7 +3,7 @@ import ShardCache
 import Testing
 
 /// Two mounts on one directory at the same time.
-@Suite(.timeLimit(.minutes(1))) struct SharedDirectoryTests {
+@Suite(.timeLimit(.minutes(10))) struct SharedDirectoryTests {
   private static let chunkBytes = Int64(1 << 20)
 
   @Test("What one has fetched the other takes from the directory, though it came after its start")

@@ -9,7 +9,7 @@ import Testing
 
 private let mebi = 1 << 20
 
-@Suite(.timeLimit(.minutes(3))) struct WholeShardTests {
+@Suite(.timeLimit(.minutes(10))) struct WholeShardTests {
   /// A tar of about so many MiB, whose bodies do not compress.
   private static func tar(_ mebis: Int, seed: UInt64 = 1) -> [UInt8] {
     TestShard.samples([Int](repeating: 250_000, count: mebis * 4), seed: seed)

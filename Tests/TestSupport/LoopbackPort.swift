@@ -31,7 +31,7 @@ package enum LoopbackPort {
   /// Waits until somebody listens there.
   package static func wait(
     _ port: UInt16,
-    within limit: Duration = .seconds(20)
+    within limit: Duration = .seconds(120)
   ) throws(TestFailure) {
     let deadline = ContinuousClock.now + limit
     while ContinuousClock.now < deadline {

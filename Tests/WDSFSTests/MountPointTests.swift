@@ -90,7 +90,7 @@ import WDSFS
     #expect(try refusal(place + "/inside").hasPrefix("a dead mount is in the way"))
   }
 
-  @Test(.enabled(if: FuseStandIn.isPossible), .timeLimit(.minutes(1)))
+  @Test(.enabled(if: FuseStandIn.isPossible), .timeLimit(.minutes(10)))
   func aMountThatHangsIsNotTakenForDead() throws {
     let folder = try TemporaryFolder()
     let place = try folder.folder("m")
@@ -115,7 +115,7 @@ import WDSFS
     #expect(try refusal("/proc").hasPrefix("not a mount of wdsfs: /proc is proc of "))
   }
 
-  @Test(.enabled(if: FuseStandIn.isPossible), .timeLimit(.minutes(1)))
+  @Test(.enabled(if: FuseStandIn.isPossible), .timeLimit(.minutes(10)))
   func aDeadMountIsTakenOff() throws {
     let folder = try TemporaryFolder()
     let place = try folder.folder("m")
@@ -125,7 +125,7 @@ import WDSFS
     #expect(MountTable.current().top(at: place) == nil)
   }
 
-  @Test(.enabled(if: FuseStandIn.isPossible), .timeLimit(.minutes(1)))
+  @Test(.enabled(if: FuseStandIn.isPossible), .timeLimit(.minutes(10)))
   func aBusyMountNamesWhoHoldsIt() throws {
     let folder = try TemporaryFolder()
     let place = try folder.folder("m")
@@ -154,7 +154,7 @@ import WDSFS
     #expect(!server.waitForEnd(atMost: .milliseconds(20)))
     // It stays a zombie until its holder is let go, and has ended all the same.
     child.kill()
-    #expect(server.waitForEnd(atMost: .seconds(10)))
+    #expect(server.waitForEnd(atMost: .seconds(120)))
     #expect(ServingProcess(processID: Int32.max) == nil)
   }
 }
