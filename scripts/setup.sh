@@ -92,6 +92,23 @@ need_venv() {
   cp "$wanted" "$stamp"
 }
 
+# need_signatures: the published suite of AWS signatures, out of botocore's sources. Sets $signatures to its
+# folder, or to nothing where it cannot be had.
+need_signatures() {
+  local version sources=$venv/botocore-sources
+  version=$("$python" -c 'import botocore; print(botocore.__version__)')
+  signatures=$sources/botocore-$version/tests/unit/auth/aws4_testsuite
+  [ ! -d "$signatures" ] || return 0
+  note "fetching the published suite of signatures ..."
+  if ! "$python" -m pip download --disable-pip-version-check --quiet --no-deps --no-binary :all: --dest "$sources" \
+    "botocore==$version" >/dev/null 2>&1 </dev/null ||
+    ! tar -xzf "$sources/botocore-$version.tar.gz" -C "$sources" --wildcards '*/aws4_testsuite/*'; then
+    note "not to be had: its test is skipped"
+    signatures=
+  fi
+  rm -f "$sources/botocore-$version.tar.gz"
+}
+
 # install_torch PYTHON: of the version that requirements-torch.txt names.
 install_torch() {
   local version install=("$1" -m pip install --disable-pip-version-check)

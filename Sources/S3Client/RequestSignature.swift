@@ -24,10 +24,10 @@ package final class RequestSignature: Sendable {
     /// Percent-encoded, begins with a slash.
     package var path: String
 
-    /// Percent-encoded names and values, sorted, each with its `=`.
+    /// Percent-encoded, as it is sent.
     package var query = ""
 
-    /// Further headers, by lower-case names.
+    /// Further headers, by lower-case names, each name once.
     package var headers: [(name: String, value: String)] = []
 
     package init(host: String, path: String) {
@@ -50,8 +50,8 @@ package final class RequestSignature: Sendable {
 
   /// Computes the headers that make a request a signed one.
   ///
-  /// - Returns: `x-amz-content-sha256`, `x-amz-date`, the session token where there is one, and
-  ///   `authorization`; none of them may be logged.
+  /// - Returns: `x-amz-content-sha256` (S3 alone wants it), `x-amz-date`, the session token where
+  ///   there is one, and `authorization`; none of them may be logged.
   package func headers(
     for input: Input,
     credentials: Credentials,
@@ -59,15 +59,17 @@ package final class RequestSignature: Sendable {
     at time: CalendarTime
   ) -> [(name: String, value: String)] {
     let date = time.compact
-    var added = [("x-amz-content-sha256", input.bodyHash), ("x-amz-date", date)]
+    var added = [("x-amz-date", date)]
+    if input.service == "s3" { added.insert(("x-amz-content-sha256", input.bodyHash), at: 0) }
     if let token = credentials.sessionToken {
       added.append(("x-amz-security-token", token.revealed))
     }
     let signed = (input.headers + added + [("host", input.host)]).sorted { $0.name < $1.name }
     let names = signed.map(\.name).joined(separator: ";")
     let canonical = [
-      input.method, input.path, input.query,
-      signed.map { "\($0.name):\($0.value)\n" }.joined(), names, input.bodyHash,
+      input.method, input.path, Self.canonical(query: input.query),
+      signed.map { "\($0.name):\(Self.canonical(value: $0.value))\n" }.joined(), names,
+      input.bodyHash,
     ].joined(separator: "\n")
     let day = String(date.prefix(8))
     let scope = "\(day)/\(region)/\(input.service)/aws4_request"
@@ -79,6 +81,20 @@ package final class RequestSignature: Sendable {
       "AWS4-HMAC-SHA256 Credential=\(credentials.accessKeyID)/\(scope),"
       + "SignedHeaders=\(names),Signature=\(signature)"
     return added + [("authorization", authorization)]
+  }
+
+  /// A query as it is signed: sorted by name, then by value, each name with its `=`.
+  private static func canonical(query: String) -> String {
+    let items = query.split(separator: "&").map { item in
+      let parts = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      return (name: parts[0], value: parts.count > 1 ? parts[1] : "")
+    }
+    return items.sorted { $0 < $1 }.map { "\($0.name)=\($0.value)" }.joined(separator: "&")
+  }
+
+  /// A header's value as it is signed: no space at its ends, one where several follow each other.
+  private static func canonical(value: String) -> String {
+    value.split(separator: " ").joined(separator: " ")
   }
 
   private func key(

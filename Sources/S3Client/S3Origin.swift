@@ -75,7 +75,7 @@ final class S3Origin: Origin {
       var input = RequestSignature.Input(host: server.authority, path: path)
       input.method = target.method.name
       input.bodyHash = target.body?.sha256 ?? RequestSignature.emptyBodyHash
-      input.query = redirect == nil ? query : Self.canonical(query)
+      input.query = query
       input.headers = signed
       headers += signature.headers(
         for: input,
@@ -100,12 +100,6 @@ final class S3Origin: Origin {
         + PercentEncoding.encoded(item.value.utf8, keepingSlash: false)
     }
     .sorted().joined(separator: "&")
-  }
-
-  /// A query of the server's, as it is signed: sorted, each name with its `=`.
-  private static func canonical(_ query: String) -> String {
-    query.split(separator: "&").map { $0.contains("=") ? String($0) : $0 + "=" }.sorted()
-      .joined(separator: "&")
   }
 
   /// Never to another owner's host, since the request goes out signed; never from https to http.
