@@ -18,8 +18,10 @@ package struct Readings: Sendable {
     var lastRead = 0
   }
 
-  /// So many readings are told apart.
-  package static let maxCount = 16
+  /// So many readings are told apart: as many workers as a large machine has.
+  ///
+  /// With one more, each would take another's place with every read.
+  package static let maxCount = 128
 
   /// A reading that is not gone on with while the others read so often has ended.
   private static let maxIdleReads = 1024
