@@ -17,6 +17,7 @@ package final class IndexRun: Sendable {
   }
 
   private struct State {
+    var jobs = 1
     var waiting: ArraySlice<Int>
     var walks: [Int: ShardWalk] = [:]
     var isStopped = false
@@ -24,6 +25,9 @@ package final class IndexRun: Sendable {
 
   /// More than any store holds in one object.
   private static let maxObjectBytes: Int64 = 1 << 50
+
+  /// What a shard has under way when there are fewer shards than jobs; each may lie unread for a while.
+  private static let maxRequestsAtOnce = 4
 
   private let store: any ObjectStore
   private let shards: [ObjectInfo]
@@ -60,7 +64,7 @@ package final class IndexRun: Sendable {
   ///
   /// - Parameters:
   ///   - numbers: Places in the shards.
-  ///   - jobs: How many are read at a time.
+  ///   - jobs: How many requests are under way at a time: for as many shards, or few shards in parts.
   ///   - onShard: Told of each shard when it is done, from several threads at once.
   /// - Returns: Whether all were done.
   package func run(
@@ -68,7 +72,10 @@ package final class IndexRun: Sendable {
     jobs: Int,
     onShard: @escaping @Sendable (_ number: Int, _ outcome: Outcome) -> Void
   ) -> Bool {
-    state.withLock { $0.waiting = numbers[...] }
+    state.withLock { state in
+      state.waiting = numbers[...]
+      state.jobs = jobs
+    }
     let threads = min(max(1, jobs), numbers.count)
     let ended = ReadySignal()
     for number in 0..<threads {
@@ -134,6 +141,12 @@ package final class IndexRun: Sendable {
       store: store,
       object: object,
       maxInflatedBytes: maxInflatedBytes,
+      requestsAtOnce: { [self] in
+        state.withLock { state in
+          let walkCount = max(1, state.walks.count)
+          return min(Self.maxRequestsAtOnce, (state.jobs + walkCount - 1) / walkCount)
+        }
+      },
       progress: { [self] bytes in passedBytes.add(bytes, ordering: .relaxed) }
     )
     let isStopped = state.withLock { state in

@@ -1,15 +1,15 @@
 import Remote
 import Synchronization
 
-/// A whole object as pieces in order, for who reads it from front to back on a thread that may wait.
+/// An object as pieces in order, for who reads it from front to back on a thread that may wait.
 ///
 /// Where the store gives ranges a few pieces are fetched at once; where it gives none there is one
 /// request, which is paused while the reader is behind.
 final class ObjectStream: Sendable {
   /// What one request brings, and how much of it may lie unread.
-  private static let pieceBytes: Int64 = 4 << 20
-  private static let piecesAtOnce = 4
+  static let pieceBytes: Int64 = 4 << 20
 
+  private let piecesAtOnce: Int
   private let store: any ObjectStore
   private let object: ObjectInfo
   private let pieces: Mutex<Pieces>
@@ -17,27 +17,51 @@ final class ObjectStream: Sendable {
 
   private struct Pieces {
     var fetching: [Piece] = []
-    var nextOffset: Int64 = 0
+
+    /// Of pieces that have ended: fresh memory costs more than what is written into it.
+    var spare: [[UInt8]] = []
+    var nextOffset: Int64
     var isCancelled = false
   }
 
-  init(store: any ObjectStore, object: ObjectInfo) {
+  /// - Parameters:
+  ///   - store: Has the object.
+  ///   - object: As listed.
+  ///   - offset: Where to begin; 0 where the store gives no ranges.
+  ///   - piecesAtOnce: How many requests are under way.
+  init(store: any ObjectStore, object: ObjectInfo, from offset: Int64 = 0, piecesAtOnce: Int = 4) {
     self.store = store
     self.object = object
-    self.pieces = Mutex(Pieces())
+    self.piecesAtOnce = piecesAtOnce
+    self.pieces = Mutex(Pieces(nextOffset: offset))
   }
 
   /// The next bytes; empty at the object's end.
   ///
   /// Blocks until there are some.
   func next() throws(StoreError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    try next(into: &bytes)
+    return bytes
+  }
+
+  /// Replaces an array's bytes with the next ones, none at the object's end, and takes its memory
+  /// for those that come.
+  ///
+  /// Blocks until there are some.
+  func next(into bytes: inout [UInt8]) throws(StoreError) {
+    bytes.removeAll(keepingCapacity: true)
     while true {
       if pieces.withLock({ $0.isCancelled }) { throw .cancelled }
       startMore()
-      guard let first = pieces.withLock({ $0.fetching.first }) else { return [] }
-      switch first.take() {
-      case .bytes(let bytes): return bytes
-      case .ended: pieces.withLock { _ = $0.fetching.removeFirst() }
+      guard let first = pieces.withLock({ $0.fetching.first }) else { return }
+      switch first.take(&bytes) {
+      case .bytes: return
+      case .ended(let memory):
+        pieces.withLock { pieces in
+          pieces.fetching.removeFirst()
+          pieces.spare.append(memory)
+        }
       case .failed(let error): throw error
       case .nothingYet: arrived.wait()
       }
@@ -57,7 +81,7 @@ final class ObjectStream: Sendable {
   private func startMore() {
     while true {
       let range = pieces.withLock { pieces -> Range<Int64>? in
-        guard pieces.nextOffset < object.sizeBytes, pieces.fetching.count < Self.piecesAtOnce else {
+        guard pieces.nextOffset < object.sizeBytes, pieces.fetching.count < piecesAtOnce else {
           return nil
         }
         let start = pieces.nextOffset
@@ -68,8 +92,12 @@ final class ObjectStream: Sendable {
         return start..<end
       }
       guard let range else { return }
-      let piece = Piece(maxUnreadBytes: Int(Self.pieceBytes), arrived: arrived)
-      pieces.withLock { $0.fetching.append(piece) }
+      let piece = pieces.withLock { pieces in
+        let memory = pieces.spare.popLast() ?? []
+        let piece = Piece(in: memory, maxUnreadBytes: Int(Self.pieceBytes), arrived: arrived)
+        pieces.fetching.append(piece)
+        return piece
+      }
       let request = RangeRequest(object: object, range: range, priority: .reader)
       piece.hold(store.fetch(request, into: piece))
     }
@@ -79,14 +107,16 @@ final class ObjectStream: Sendable {
 /// One request's bytes on their way from the store's thread to the reader's.
 private final class Piece: RangeReceiver {
   enum Taken {
-    case bytes([UInt8])
-    case ended
+    case bytes
+
+    /// Gives back the memory that it had.
+    case ended([UInt8])
     case failed(StoreError)
     case nothingYet
   }
 
   private struct State {
-    var unread: [UInt8] = []
+    var unread: [UInt8]
     var result: Result<Void, StoreError>?
     var isPaused = false
     var isCancelled = false
@@ -95,11 +125,12 @@ private final class Piece: RangeReceiver {
 
   private let maxUnreadBytes: Int
   private let arrived: Latch
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
-  init(maxUnreadBytes: Int, arrived: Latch) {
+  init(in memory: [UInt8], maxUnreadBytes: Int, arrived: Latch) {
     self.maxUnreadBytes = maxUnreadBytes
     self.arrived = arrived
+    state = Mutex(State(unread: memory))
   }
 
   func hold(_ ticket: any FetchTicket) {
@@ -118,20 +149,21 @@ private final class Piece: RangeReceiver {
     ticket?.cancel()
   }
 
-  func take() -> Taken {
+  /// Exchanges what has come for an empty array.
+  func take(_ bytes: inout [UInt8]) -> Taken {
     let (taken, paused) = state.withLock { state -> (Taken, (any FetchTicket)?) in
       if state.unread.isEmpty {
         switch state.result {
         case nil: return (.nothingYet, nil)
-        case .success: return (.ended, nil)
+        case .success:
+          defer { state.unread = [] }
+          return (.ended(state.unread), nil)
         case .failure(let error): return (.failed(error), nil)
         }
       }
-      defer {
-        state.unread = []
-        state.isPaused = false
-      }
-      return (.bytes(state.unread), state.isPaused ? state.ticket : nil)
+      swap(&bytes, &state.unread)
+      defer { state.isPaused = false }
+      return (.bytes, state.isPaused ? state.ticket : nil)
     }
     paused?.resume()
     return taken

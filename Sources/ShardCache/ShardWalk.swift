@@ -36,6 +36,7 @@ final class ShardWalk: Sendable {
   private let store: any ObjectStore
   private let object: ObjectInfo
   private let maxInflatedBytes: Int64
+  private let requestsAtOnce: @Sendable () -> Int
   private let progress: @Sendable (Int64) -> Void
   private let state: Mutex<State>
 
@@ -43,16 +44,19 @@ final class ShardWalk: Sendable {
   ///   - store: Has the shard.
   ///   - object: As listed, of a possible size.
   ///   - maxInflatedBytes: A compressed shard with more inside is refused.
+  ///   - requestsAtOnce: How many a shard that is streamed may have under way just now.
   ///   - progress: Told how many more of the object's bytes have been read or jumped over.
   init(
     store: any ObjectStore,
     object: ObjectInfo,
     maxInflatedBytes: Int64,
+    requestsAtOnce: @escaping @Sendable () -> Int,
     progress: @escaping @Sendable (Int64) -> Void
   ) {
     self.store = store
     self.object = object
     self.maxInflatedBytes = maxInflatedBytes
+    self.requestsAtOnce = requestsAtOnce
     self.progress = progress
     state = Mutex(
       State(
@@ -124,10 +128,41 @@ final class ShardWalk: Sendable {
         return range
       }
       guard let range else { return }
+      if range.count >= Self.minStreamedBytes, case let requests = requestsAtOnce(), requests > 1 {
+        try stream(from: range.lowerBound, requests)
+        continue
+      }
       let answer = Answer<Void>()
       try fetch(range, HeaderFeed(self, range, answer))
       try restating(range) { () throws(StoreError) in try answer.wait() }
     }
+  }
+
+  /// Below this one request does as well as several.
+  private static let minStreamedBytes = 4 * Int(ObjectStream.pieceBytes)
+
+  /// Walks on with several requests under way, to the object's end or a large member.
+  private func stream(from offset: Int64, _ requests: Int) throws(CacheError) {
+    let stream = ObjectStream(store: store, object: object, from: offset, piecesAtOnce: requests)
+    defer { stream.cancel() }
+    try hold(stream)
+    var bytes: [UInt8] = []
+    while true {
+      try restating(offset..<object.sizeBytes) { () throws(StoreError) in
+        try stream.next(into: &bytes)
+      }
+      if bytes.isEmpty { return }
+      let verdict = bytes.withUnsafeBytes { take($0, of: offset..<object.sizeBytes) }
+      if verdict == .stop { return }
+    }
+  }
+
+  private func hold(_ stream: ObjectStream) throws(CacheError) {
+    let isCancelled = state.withLock { state in
+      state.stream = stream
+      return state.isCancelled
+    }
+    if isCancelled { throw .closed }
   }
 
   private func fetch(_ range: Range<Int64>, _ receiver: any RangeReceiver) throws(CacheError) {
@@ -185,12 +220,8 @@ final class ShardWalk: Sendable {
 
   private func readWhole() throws(CacheError) -> IndexedShard {
     let stream = ObjectStream(store: store, object: object)
-    let isCancelled = state.withLock { state in
-      state.stream = stream
-      return state.isCancelled
-    }
-    if isCancelled { throw .closed }
     defer { stream.cancel() }
+    try hold(stream)
     var bytes = try next(of: stream)
     // The first request may bring less than a block.
     while bytes.count < min(ShardContent.decidingBytes, Int(clamping: object.sizeBytes)) {

@@ -37,7 +37,7 @@ struct WalkSteps {
     if wantedOffset - receivedOffset >= Self.jumpBytes || uselessBytes >= Self.jumpBytes {
       stepBytes = Self.headerBytes
     } else if receivedOffset > 0 {
-      stepBytes = min(Self.maxBytes, stepBytes * 4)
+      stepBytes = min(Self.maxBytes, stepBytes * 16)
     }
     uselessBytes = 0
     return wantedOffset..<wantedOffset + min(stepBytes, objectBytes - wantedOffset)

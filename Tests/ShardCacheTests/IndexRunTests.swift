@@ -83,6 +83,22 @@ private final class Outcomes: Sendable {
     #expect(run.walkedBytes == Int64(bytes))
   }
 
+  @Test("A shard that is read alone has several requests under way, and each byte once")
+  func severalRequests() throws {
+    let bytes = TestShard.samples([Int](repeating: 50_000, count: 800))
+    let bench = try CacheBench(["a.tar": bytes])
+    let store = try bench.store(maxPieceBytes: 300_000)
+    let index = try #require(outcomes(try run(bench, over: store), [0]).index(0))
+    var scanner = TarScanner(objectBytes: Int64(bytes.count))
+    bytes.withUnsafeBytes { scanner.feed($0, at: 0) }
+    let expected = scanner.snapshot().withSerialized { Array($0) }
+    #expect(index.withSerialized { Array($0) } == expected)
+    #expect(store.requestedBytes <= Int64(bytes.count))
+    // The first two find out that members are small, the others bring a piece each.
+    let pieces = store.requests.dropFirst(2)
+    #expect(pieces.count == (bytes.count - (64 << 10) - (1 << 20)) / (4 << 20) + 1)
+  }
+
   @Test("Large members are jumped over: a request a member, and few bytes")
   func jumps() throws {
     let bytes = TestShard.samples([Int](repeating: 3_000_000, count: 12))
