@@ -198,38 +198,4 @@ extension MountTree {
     if plane == .inflated { return .loaded(max(0, end - start)) }
     return .range(start..<max(start, min(size, end)))
   }
-
-  /// A raw shard is read at an offset: what comes next is wanted too by whoever goes forward.
-  func advanceShardFile(_ shard: Int, to offset: Int64, count: Int) {
-    guard rawReads.withLock({ $0.isForward(shard, offset, count) }) else { return }
-    // Once a piece, so that a sequential reader pays for it once in 32 reads.
-    guard offset % Self.pieceBytes < Int64(count), offset > 0 else { return }
-    let size = cache.shards[shard].sizeBytes
-    let start = min(size, offset)
-    let end = start + min(size - start, 8 * Self.pieceBytes)
-    let pieces = stride(from: start, to: end, by: Int64.Stride(Self.pieceBytes)).map { piece in
-      ShardReader.Upcoming(shard: shard, range: piece..<min(end, piece + Self.pieceBytes))
-    }
-    cache.readAhead(pieces, ofStream: -1 - shard)
-  }
-}
-
-/// Where the last reads of raw shards ended, to tell who goes forward from who jumps about.
-struct RawReads {
-  private var ends: [Int: Int64] = [:]
-
-  /// Beyond this many, the old ones are forgotten; a reader that goes on is soon known again.
-  private static let maxCount = 256
-
-  /// The kernel's read-ahead may overtake a read by this much.
-  private static let nearBytes: Int64 = 2 << 20
-
-  mutating func isForward(_ shard: Int, _ offset: Int64, _ count: Int) -> Bool {
-    let end = ends[shard]
-    if end == nil, ends.count >= Self.maxCount { ends.removeAll(keepingCapacity: true) }
-    let (next, isOver) = offset.addingReportingOverflow(Int64(count))
-    ends[shard] = isOver ? Int64.max : next
-    guard let end else { return false }
-    return abs(offset - end) <= Self.nearBytes
-  }
 }

@@ -360,7 +360,7 @@ package final class MountTree: Sendable {
     case .shardFile(let split, let place):
       guard holds(split: split, place: place) else { throw .failure(.noSuchEntry) }
       let shard = dataset.splits[split].shards[place]
-      advanceShardFile(shard, to: max(0, offset), count: count)
+      advanceShardFile(place, ofSplit: split, to: max(0, offset), count: count)
       let range = Self.clip(offset, count, to: cache.shards[shard].sizeBytes, from: 0)
       return try read(range, ofShard: shard, plane: .stored, body)
     case .snapshot(let number):
