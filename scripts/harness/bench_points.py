@@ -1,0 +1,202 @@
+"""What a mount takes for single deeds: the first sample, whole shards, an index, waits, many readers.
+
+    scripts/bench --points [--size MB] [--rounds N]
+
+Each with an empty cache in a folder of its own unless said, beside a server without delay and, where the
+yardstick lies beside this checkout, one with 20 ms to the first byte and 60 MB/s a connection.
+"""
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from . import bench, contenders, mounts, servers, trees
+from .console import bold, dim, say, size
+
+READER_COUNTS = (1, 2, 8, 32, 128)
+BLOCK = bytearray(1 << 20)
+
+
+def read_sample(folder):
+    for entry in os.scandir(folder):
+        with open(entry.path, "rb", buffering=0) as file:
+            file.read()
+
+
+def seconds_each(folders):
+    """How long each sample took to read."""
+    times = []
+    for folder in folders:
+        begin = time.perf_counter()
+        read_sample(folder)
+        times.append(time.perf_counter() - begin)
+    return times
+
+
+def part(times, share):
+    return sorted(times)[min(len(times) - 1, int(len(times) * share))]
+
+
+class Points:
+    """One bucket on one server, and each deed once."""
+
+    def __init__(self, binary, folder, dataset, server):
+        self.binary, self.folder, self.dataset, self.server = binary, folder, dataset, server
+        self.shard_bytes = sum(file.stat().st_size for file in pathlib.Path(dataset.folder).rglob("*.tar"))
+        self.environment = mounts.clean_environment(**server.environment())
+
+    @contextlib.contextmanager
+    def mount(self, *options, cache=None):
+        own = tempfile.mkdtemp(prefix="cache-", dir=self.folder)
+        words = ("--endpoint-url", self.server.endpoint, *options)
+        mount = mounts.Mount(
+            self.binary, f"s3://{contenders.BUCKET}", self.folder / "mnt", *words,
+            environment=self.environment, cache_dir=cache or own,
+        )
+        try:
+            with mount:
+                yield mount.point
+                mount.unmount()
+        finally:
+            shutil.rmtree(own)
+
+    def folders(self, point):
+        return [f"{point}/train/0/{name}" for name in sorted(os.listdir(f"{point}/train/0"))]
+
+    def first_sample(self, cache=None):
+        begin = time.perf_counter()
+        with self.mount("--partition", "shards", cache=cache) as point:
+            (point / f"train/0/{trees.index_name(0)}/jpg").read_bytes()
+            yield "first sample, mount and listing inside" + (", indexed" if cache else ""), "s", (
+                time.perf_counter() - begin
+            )
+
+    def first_samples(self):
+        yield from self.first_sample()
+        with tempfile.TemporaryDirectory(dir=self.folder) as cache:
+            self.index(cache)
+            yield from self.first_sample(cache)
+
+    def index(self, cache):
+        begin = time.perf_counter()
+        words = ["index", f"s3://{contenders.BUCKET}", "--endpoint-url", self.server.endpoint]
+        subprocess.run(
+            [self.binary, *words, "--cache-dir", cache],
+            env=self.environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        return time.perf_counter() - begin
+
+    def indexed(self):
+        with tempfile.TemporaryDirectory(dir=self.folder) as cache:
+            yield "wdsfs index", "MB/s", self.shard_bytes / self.index(cache) / 1e6
+
+    def whole_shards(self):
+        for cache in ("disk", "memory"):
+            with self.mount(cache="memory" if cache == "memory" else None) as point:
+                begin, total = time.perf_counter(), 0
+                for shard in sorted((point / ".shards/train").glob("*.tar")):
+                    with open(shard, "rb", buffering=0) as file:
+                        while count := file.readinto(BLOCK):
+                            total += count
+                yield f"whole shards, one reader, cache on {cache}", "MB/s", total / (time.perf_counter() - begin) / 1e6
+
+    def waits(self):
+        with self.mount() as point:
+            folders = self.folders(point)
+            begin, times = time.perf_counter(), []
+            for folder in folders:
+                is_late = time.perf_counter() - begin > 1
+                took = seconds_each([folder])[0]
+                if is_late:
+                    times.append(took * 1000)
+            if times:
+                yield "a sample of one reader after the first second, p50", "ms", part(times, 0.5)
+                yield "the same, p99", "ms", part(times, 0.99)
+
+    def readers(self):
+        memory = f"{self.dataset.byte_count() * 5 // 4 // 1_000_000 + 64}MB"
+        for count in READER_COUNTS:
+            with self.mount("--cache-size", memory, cache="memory") as point:
+                folders = self.folders(point)
+                parts = contenders.dealt_in_batches(folders, count)
+                # Started before the clock: interpreters are nobody's merit.
+                with multiprocessing.get_context("fork").Pool(count) as pool:
+                    pool.map(contenders.import_reader, range(count), chunksize=1)
+                    begin = time.perf_counter()
+                    pool.map(seconds_each, parts, chunksize=1)
+                    elapsed = time.perf_counter() - begin
+                yield f"{count} readers, all in memory", "samples/s", len(folders) / elapsed
+
+    def all(self, is_slow):
+        yield from self.first_samples()
+        yield from self.indexed()
+        yield from self.whole_shards()
+        yield from self.waits()
+        if not is_slow:
+            yield from self.readers()
+
+
+def main():
+    binary = os.path.abspath(sys.argv.pop(1))
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench --points", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--points", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--size", type=int, default=400, metavar="MB", help="of the bucket (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="medians of so many (%(default)s)")
+    parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
+    arguments = parser.parse_args()
+    found = {}
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="wdsfs-bench-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        room = "/dev/shm" if arguments.size * 4e6 < shutil.disk_usage("/dev/shm").free else None
+        data = pathlib.Path(tempfile.mkdtemp(prefix="wdsfs-bench-", dir=room))
+        stack.callback(shutil.rmtree, data, ignore_errors=True)
+        folder.chmod(0o755)
+        data.chmod(0o755)
+        dataset = bench.make_data(data, "jpg", arguments.size)
+        buckets = data / "buckets"
+        if contenders.FAST_SERVER.exists():
+            all_servers = {
+                "no delay": contenders.FastS3(buckets, folder / "fast"),
+                "slow": contenders.FastS3(buckets, folder / "slow", is_slow=True),
+            }
+        else:
+            all_servers = {"rclone serve s3": servers.RcloneS3(buckets, folder / "server")}
+        say(f"{dataset.sample_count():,} samples, {size(dataset.byte_count())}; {arguments.rounds} rounds")
+        for name, server in all_servers.items():
+            stack.enter_context(server)
+            points = Points(binary, folder, dataset, server)
+            for number in range(arguments.rounds):
+                for what, unit, value in points.all(is_slow=name == "slow"):
+                    found.setdefault((name, what, unit), []).append(value)
+                    say(dim(f"  round {number + 1}  {name:16} {what:58} {value:10,.3f} {unit}"))
+    runs = [
+        {"server": name, "what": what, "unit": unit, "values": values}
+        for (name, what, unit), values in found.items()
+    ]
+    bench.keep({"version": 1, "bytes": dataset.byte_count(), "runs": runs}, "points", arguments.out)
+    say(bold(f"\n{'':75} {'median':>10} {'least':>10} {'most':>10}"))
+    for run in runs:
+        values = run["values"]
+        digits = 0 if min(values) >= 100 else 3
+        figures = (f"{value:10,.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
+        say(f"{run['server']:16} {run['what']:58} {' '.join(figures)} {run['unit']}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (mounts.MountFailed, RuntimeError, OSError, TimeoutError, subprocess.SubprocessError) as error:
+        sys.exit(f"bench: {error}")
