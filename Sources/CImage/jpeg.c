@@ -97,6 +97,37 @@ int wdsfs_jpeg_start(wdsfs_jpeg *jpeg, int eighths, wdsfs_image_size *size,
   return 0;
 }
 
+// Whether a column's colour depends on its own block's and its neighbours' alone.
+static int can_crop(const struct jpeg_decompress_struct *decoder) {
+  if (decoder->num_components > 3 || decoder->max_h_samp_factor > 2) return 0;
+  for (int component = 0; component < decoder->num_components; component++)
+    if (decoder->max_h_samp_factor % decoder->comp_info[component].h_samp_factor != 0) return 0;
+  return 1;
+}
+
+int wdsfs_jpeg_crop(wdsfs_jpeg *jpeg, uint32_t *first, uint32_t *count,
+                    char message[wdsfs_image_message_bytes]) {
+  struct jpeg_decompress_struct *decoder = &jpeg->decoder;
+  jpeg->message = message;
+  if (setjmp(jpeg->leave)) return -1;
+  // The first and the last column lack a neighbour to take their colour from.
+  enum { margin = 2 };
+  JDIMENSION start = *first > margin ? *first - margin : 0;
+  JDIMENSION end = decoder->output_width - *first > *count + margin
+                       ? *first + *count + margin
+                       : decoder->output_width;
+  JDIMENSION width = end - start;
+  if (can_crop(decoder) && width < decoder->output_width) {
+    jpeg_crop_scanline(decoder, &start, &width);
+  } else {
+    start = 0;
+    width = decoder->output_width;
+  }
+  *first = start;
+  *count = width;
+  return 0;
+}
+
 int wdsfs_jpeg_skip(wdsfs_jpeg *jpeg, uint32_t rows, char message[wdsfs_image_message_bytes]) {
   jpeg->message = message;
   if (setjmp(jpeg->leave)) return -1;
@@ -112,18 +143,25 @@ static uint8_t mixed(uint8_t ink, uint8_t black) {
   return value < 0 ? 0 : (uint8_t)value;
 }
 
-int wdsfs_jpeg_row(wdsfs_jpeg *jpeg, uint8_t *row, char message[wdsfs_image_message_bytes]) {
-  jpeg->message = message;
-  if (setjmp(jpeg->leave)) return -1;
+static int read_row(wdsfs_jpeg *jpeg, uint8_t *row) {
   JSAMPROW target = jpeg->inks ? jpeg->inks : row;
-  if (jpeg_read_scanlines(&jpeg->decoder, &target, 1) != 1) {
-    snprintf(message, wdsfs_image_message_bytes, "the image ends early");
-    return -1;
-  }
+  if (jpeg_read_scanlines(&jpeg->decoder, &target, 1) != 1) return -1;
   if (!jpeg->inks) return 0;
   for (size_t pixel = 0; pixel < jpeg->decoder.output_width; pixel++) {
     const uint8_t *inks = jpeg->inks + 4 * pixel;
     for (int color = 0; color < 3; color++) row[3 * pixel + color] = mixed(inks[color], inks[3]);
+  }
+  return 0;
+}
+
+int wdsfs_jpeg_rows(wdsfs_jpeg *jpeg, uint8_t *rows, size_t stride, uint32_t count,
+                    char message[wdsfs_image_message_bytes]) {
+  jpeg->message = message;
+  if (setjmp(jpeg->leave)) return -1;
+  for (uint32_t row = 0; row < count; row++) {
+    if (read_row(jpeg, rows + row * stride) == 0) continue;
+    snprintf(message, wdsfs_image_message_bytes, "the image ends early");
+    return -1;
   }
   return 0;
 }

@@ -95,16 +95,21 @@ enum ImageDecoder {
       imageHeight: Double(height),
       plan
     )
-    let pixels = UnsafeMutablePointer<UInt8>.allocate(capacity: width * height * 3)
+    let pixelBytes = width * height * 3
+    let pixels = UnsafeMutablePointer<UInt8>.allocate(
+      capacity: pixelBytes + Resampling.paddingBytes
+    )
+    (pixels + pixelBytes).initialize(repeating: 0, count: Resampling.paddingBytes)
     defer { pixels.deallocate() }
     try decode(pixels)
-    let scratch = UnsafeMutablePointer<Float>.allocate(capacity: resampling.scratchCount)
+    let held = wdsfs_rows(bytes: pixels, stride: width * 3, count: height)
+    let scratch = UnsafeMutablePointer<Int16>.allocate(capacity: resampling.scratchCount)
     scratch.initialize(repeating: 0, count: resampling.scratchCount)
     defer { scratch.deallocate() }
     try array.withRows { rows throws(DecodeError) in
       for row in 0..<resampling.outputRowCount {
         let target = rows + row * resampling.outputRowBytes
-        resampling.writeRow(row, from: pixels, heldCount: height, scratch: scratch, to: target)
+        resampling.writeRow(row, from: held, scratch: scratch, to: target)
       }
     }
     return array.bytes
@@ -168,17 +173,17 @@ enum ImageMessage {
   static func check(
     _ body: (UnsafeMutablePointer<CChar>?) -> Int32
   ) throws(DecodeError) {
-    var isFine = true
-    let text = withText { message in isFine = body(message) == 0 }
-    guard isFine else { throw .notReadable(text) }
+    let text = withText { message in body(message) == 0 }
+    if let text { throw .notReadable(text) }
   }
 
-  /// Calls the body with room for a message, and returns what it has left there.
-  static func withText(_ body: (UnsafeMutablePointer<CChar>?) -> Void) -> String {
+  /// Calls the body with room for a message, and returns what it has left there if it returns false.
+  static func withText(_ body: (UnsafeMutablePointer<CChar>?) -> Bool) -> String? {
     let count = Int(wdsfs_image_message_bytes)
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: count) { buffer in
-      buffer.initialize(repeating: 0)
-      body(buffer.baseAddress)
+      buffer[0] = 0
+      if body(buffer.baseAddress) { return nil }
+      buffer[count - 1] = 0
       let text = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
       return String(decoding: text, as: UTF8.self)
     }

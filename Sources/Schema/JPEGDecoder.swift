@@ -14,20 +14,21 @@ enum JPEGDecoder {
     guard let plan = array.plan else {
       _ = try jpeg.start(eighths: 8)
       try array.withRows { rows throws(DecodeError) in
-        for row in 0..<height { try jpeg.read(to: rows + row * width * 3) }
+        try jpeg.read(height, to: rows, rowBytes: width * 3)
       }
       return array.bytes
     }
     let eighths = eighths(of: width, height, for: plan)
     let scaled = try jpeg.start(eighths: eighths)
-    let resampling = Resampling(
+    var resampling = Resampling(
       width: Int(scaled.width),
       height: Int(scaled.height),
       imageWidth: Double(width * eighths) / 8,
       imageHeight: Double(height * eighths) / 8,
       plan
     )
-    try array.withRows { rows throws(DecodeError) in
+    resampling.hold(columns: try jpeg.crop(to: resampling.usedColumns))
+    try array.withRows { [resampling] rows throws(DecodeError) in
       try resize(jpeg, resampling, to: rows)
     }
     return array.bytes
@@ -50,9 +51,12 @@ enum JPEGDecoder {
     to rows: UnsafeMutablePointer<UInt8>
   ) throws(DecodeError) {
     let heldCount = resampling.heldRowCount
-    let held = UnsafeMutablePointer<UInt8>.allocate(capacity: heldCount * resampling.rowBytes)
+    let stride = resampling.rowBytes + Resampling.paddingBytes
+    let held = UnsafeMutablePointer<UInt8>.allocate(capacity: heldCount * stride)
+    held.initialize(repeating: 0, count: heldCount * stride)
     defer { held.deallocate() }
-    let scratch = UnsafeMutablePointer<Float>.allocate(capacity: resampling.scratchCount)
+    let ring = wdsfs_rows(bytes: held, stride: stride, count: heldCount)
+    let scratch = UnsafeMutablePointer<Int16>.allocate(capacity: resampling.scratchCount)
     scratch.initialize(repeating: 0, count: resampling.scratchCount)
     defer { scratch.deallocate() }
     var next = resampling.usedRows.lowerBound
@@ -60,11 +64,13 @@ enum JPEGDecoder {
     for row in 0..<resampling.outputRowCount {
       let end = resampling.lastRow(of: row)
       while next < end {
-        try jpeg.read(to: held + next % heldCount * resampling.rowBytes)
-        next += 1
+        let place = next % heldCount
+        let count = min(end - next, heldCount - place)
+        try jpeg.read(count, to: held + place * stride, rowBytes: stride)
+        next += count
       }
       let target = rows + row * resampling.outputRowBytes
-      resampling.writeRow(row, from: held, heldCount: heldCount, scratch: scratch, to: target)
+      resampling.writeRow(row, from: ring, scratch: scratch, to: target)
     }
   }
 }
@@ -81,8 +87,9 @@ private struct OpenJPEG: ~Copyable {
     let text = ImageMessage.withText { message in
       let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
       pointer = wdsfs_jpeg_open(start, bytes.count, &size, message)
+      return pointer != nil
     }
-    guard let pointer else { throw .notReadable(text) }
+    guard let pointer else { throw .notReadable(text ?? "") }
     self.pointer = pointer
     self.size = size
   }
@@ -98,13 +105,26 @@ private struct OpenJPEG: ~Copyable {
     return scaled
   }
 
+  /// Calls `jpeg_crop_scanline`; returns the columns that rows will hold, those that are wanted among
+  /// them.
+  func crop(to columns: Range<Int>) throws(DecodeError) -> Range<Int> {
+    var first = UInt32(columns.lowerBound)
+    var count = UInt32(columns.count)
+    try ImageMessage.check { wdsfs_jpeg_crop(pointer, &first, &count, $0) }
+    return Int(first)..<Int(first) + Int(count)
+  }
+
   /// Calls `jpeg_skip_scanlines`.
   func skip(_ rowCount: Int) throws(DecodeError) {
     try ImageMessage.check { wdsfs_jpeg_skip(pointer, UInt32(rowCount), $0) }
   }
 
-  /// Calls `jpeg_read_scanlines` for one row.
-  func read(to row: UnsafeMutablePointer<UInt8>) throws(DecodeError) {
-    try ImageMessage.check { wdsfs_jpeg_row(pointer, row, $0) }
+  /// Calls `jpeg_read_scanlines` for each of some rows.
+  func read(
+    _ rowCount: Int,
+    to rows: UnsafeMutablePointer<UInt8>,
+    rowBytes: Int
+  ) throws(DecodeError) {
+    try ImageMessage.check { wdsfs_jpeg_rows(pointer, rows, rowBytes, UInt32(rowCount), $0) }
   }
 }

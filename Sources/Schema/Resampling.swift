@@ -6,20 +6,25 @@ import CImage
 /// Rows come from top to bottom, and only as many are held as one row of the result is made of. The
 /// sums are made in C, whose compiler makes vectors of them as wide as the machine has.
 struct Resampling {
-  private let columns: Taps
   private let rows: Taps
+  private let outputColumnCount: Int
+  private let pairs: [wdsfs_taps]
+  private let pairWeights: [Int32]
 
   /// The source's columns that count at all.
-  private let usedColumns: Range<Int>
+  let usedColumns: Range<Int>
 
-  /// Bytes of a source row.
-  let rowBytes: Int
-
-  /// Bytes of a row of the result.
-  let outputRowBytes: Int
+  /// The source's columns that its rows hold.
+  private var heldColumns: Range<Int>
 
   /// So many rows of the source must be at hand at once.
   let heldRowCount: Int
+
+  /// Sums that `writeRow` wants to work in.
+  let scratchCount: Int
+
+  /// Behind the rows of the source so many bytes are read, and count for nothing.
+  static let paddingBytes = Int(wdsfs_row_padding)
 
   /// - Parameters:
   ///   - width: Of the source, in pixels.
@@ -28,76 +33,93 @@ struct Resampling {
   ///   - imageHeight: Its height, as well.
   ///   - plan: What it becomes.
   init(width: Int, height: Int, imageWidth: Double, imageHeight: Double, _ plan: ResizePlan) {
-    columns = Taps(
+    let columns = Taps(
       count: width,
       length: imageWidth,
       resizedCount: plan.width,
       kept: plan.columns
     )
     rows = Taps(count: height, length: imageHeight, resizedCount: plan.height, kept: plan.rows)
+    (pairs, pairWeights) = columns.pairs
+    outputColumnCount = columns.spans.count
     usedColumns = columns.used
-    rowBytes = width * 3
-    outputRowBytes = plan.columns.count * 3
+    heldColumns = 0..<width
     heldRowCount = max(1, min(height, rows.maxCount + 1))
+    scratchCount = (usedColumns.count + columns.maxCount + 2) * 3 + Self.paddingBytes
   }
+
+  /// Has the source's rows hold some columns only, all that are used among them.
+  mutating func hold(columns: Range<Int>) {
+    precondition(
+      columns.lowerBound <= usedColumns.lowerBound && columns.upperBound >= usedColumns.upperBound,
+      "columns \(columns) of \(usedColumns)"
+    )
+    heldColumns = columns
+  }
+
+  /// Bytes of a source row, without its padding.
+  var rowBytes: Int { heldColumns.count * 3 }
 
   /// The rows of the source that count at all.
   var usedRows: Range<Int> { rows.used }
 
   /// Rows of the result.
-  var outputRowCount: Int { rows.places.count }
+  var outputRowCount: Int { rows.spans.count }
+
+  /// Bytes of a row of the result.
+  var outputRowBytes: Int { outputColumnCount * 3 }
 
   /// The end of the source rows that a row of the result is made of.
-  func lastRow(of outputRow: Int) -> Int {
-    rows.used.lowerBound + Int(rows.places[outputRow].start + rows.places[outputRow].count)
-  }
-
-  /// Floats that `writeRow` wants to work in.
-  var scratchCount: Int { usedColumns.count * 3 + 4 }
+  func lastRow(of outputRow: Int) -> Int { rows.spans[outputRow].upperBound }
 
   /// Makes one row of the result.
   ///
   /// - Parameters:
   ///   - outputRow: Which.
-  ///   - held: The source's rows, row `n` in place `n % heldCount`.
-  ///   - heldCount: At least `heldRowCount`.
-  ///   - scratch: `scratchCount` floats.
+  ///   - held: The source's rows, at least `heldRowCount`.
+  ///   - scratch: `scratchCount` sums.
   ///   - output: Takes `outputRowBytes`.
   func writeRow(
     _ outputRow: Int,
-    from held: UnsafePointer<UInt8>,
-    heldCount: Int,
-    scratch: UnsafeMutablePointer<Float>,
+    from held: wdsfs_rows,
+    scratch: UnsafeMutablePointer<Int16>,
     to output: UnsafeMutablePointer<UInt8>
   ) {
-    let place = rows.places[outputRow]
-    let start = rows.used.lowerBound + Int(place.start)
-    let offset = usedColumns.lowerBound * 3
-    for tap in stride(from: 0, to: Int(place.count), by: 2) {
-      let hasOther = tap + 1 < Int(place.count)
-      let weight = Int(place.weights) + tap
-      let other = hasOther ? tap + 1 : tap
-      wdsfs_sum_rows(
-        scratch,
-        held + (start + tap) % heldCount * rowBytes + offset,
-        rows.weights[weight],
-        held + (start + other) % heldCount * rowBytes + offset,
-        hasOther ? rows.weights[weight + 1] : 0,
-        usedColumns.count * 3,
-        tap == 0 ? 1 : 0
-      )
+    let span = rows.spans[outputRow]
+    let firstWeight = rows.firstWeights[outputRow]
+    withUnsafePointer(to: held) { held in
+      rows.weights.withUnsafeBufferPointer { weights in
+        wdsfs_sum_rows(
+          scratch,
+          held,
+          (usedColumns.lowerBound - heldColumns.lowerBound) * 3,
+          span.lowerBound,
+          weights.baseAddress.map { $0 + firstWeight },
+          span.count,
+          usedColumns.count * 3
+        )
+      }
     }
-    wdsfs_sum_columns(scratch, columns.places, columns.weights, columns.places.count, output)
+    wdsfs_sum_columns(scratch, pairs, pairWeights, outputColumnCount, output)
   }
 }
 
 /// Of which places of one dimension each place of the result is made, and how much of each.
 private struct Taps {
-  /// Starts count from the first place that is used.
-  var places: [wdsfs_taps] = []
-  var weights: [Float] = []
-  var maxCount = 0
-  var used = 0..<0
+  private(set) var spans: [Range<Int>] = []
+
+  /// Each place's weights, one place's behind the other's.
+  private(set) var weights: [Int32] = []
+
+  /// Where each place's begin.
+  private(set) var firstWeights: [Int] = []
+  private(set) var maxCount = 0
+
+  /// All places that any is made of; those between them too.
+  private(set) var used = 0..<0
+
+  /// The sum of a place's weights, as `resample.c` has it.
+  private static let one = 16384.0
 
   /// - Parameters:
   ///   - count: Places that there are.
@@ -107,28 +129,65 @@ private struct Taps {
   init(count: Int, length: Double, resizedCount: Int, kept: Range<Int>) {
     let scale = length / Double(resizedCount)
     let reach = max(1, scale)
-    var spans: [Range<Int>] = []
+    spans.reserveCapacity(kept.count)
+    firstWeights.reserveCapacity(kept.count)
+    weights.reserveCapacity(kept.count * (Int(2 * reach) + 2))
     for place in kept {
       let center = (Double(place) + 0.5) * scale
       let start = min(count - 1, max(0, Int(center - reach + 0.5)))
-      let end = max(start + 1, min(count, Int(center + reach + 0.5)))
-      let own = (start..<end).map { max(0, 1 - abs((Double($0) - center + 0.5) / reach)) }
-      let sum = own.reduce(0, +)
-      spans.append(start..<end)
+      let span = start..<max(start + 1, min(count, Int(center + reach + 0.5)))
+      firstWeights.append(weights.count)
+      appendWeights(of: span, center: center, reach: reach)
+      spans.append(span)
+      maxCount = max(maxCount, span.count)
+    }
+    // Both ends go forward only.
+    used = (spans.first?.lowerBound ?? 0)..<(spans.last?.upperBound ?? 0)
+  }
+
+  /// Whole numbers, rounded so that what one lacks the next one gets: together they are always `one`.
+  private mutating func appendWeights(of span: Range<Int>, center: Double, reach: Double) {
+    func weight(_ place: Int) -> Double {
+      max(0, 1 - abs((Double(place) - center + 0.5) / reach))
+    }
+    let sum = span.reduce(0) { $0 + weight($1) }
+    var running = 0.0
+    var given: Int32 = 0
+    for place in span {
       // A place beyond all weight, by rounding, counts as it is.
-      weights += own.map { Float(sum > 0 ? $0 / sum : 1 / Double(end - start)) }
-      maxCount = max(maxCount, end - start)
+      running += sum > 0 ? weight(place) / sum : 1 / Double(span.count)
+      let wanted = Int32((running * Self.one).rounded())
+      weights.append(wanted - given)
+      given = wanted
     }
-    let first = spans.map(\.lowerBound).min() ?? 0
-    used = first..<(spans.map(\.upperBound).max() ?? first)
-    var weightCount = 0
-    places = spans.map { span in
-      defer { weightCount += span.count }
-      return wdsfs_taps(
-        start: UInt32(span.lowerBound - first),
-        count: UInt32(span.count),
-        weights: UInt32(weightCount)
+  }
+
+  /// The same two by two, as `wdsfs_sum_columns` wants them; starts count from the first used place.
+  var pairs: (places: [wdsfs_taps], weights: [Int32]) {
+    var places: [wdsfs_taps] = []
+    var pairWeights: [Int32] = []
+    places.reserveCapacity(spans.count / 2 + 1)
+    pairWeights.reserveCapacity(weights.count * 4 + 8 * maxCount)
+    for first in stride(from: 0, to: spans.count, by: 2) {
+      // The last one is its own neighbour.
+      let second = min(first + 1, spans.count - 1)
+      let count = max(spans[first].count, spans[second].count)
+      places.append(
+        wdsfs_taps(
+          starts: (
+            UInt32(spans[first].lowerBound - used.lowerBound),
+            UInt32(spans[second].lowerBound - used.lowerBound)
+          ),
+          count: UInt32(count)
+        )
       )
+      for tap in 0..<count {
+        for place in [first, second] {
+          let weight = tap < spans[place].count ? weights[firstWeights[place] + tap] : 0
+          for _ in 0..<4 { pairWeights.append(weight) }
+        }
+      }
     }
+    return (places, pairWeights)
   }
 }
