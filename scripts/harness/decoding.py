@@ -7,7 +7,6 @@ after the other, in turns, so that a busy machine is busy for both.
 
 import argparse
 import io
-import os
 import pathlib
 import subprocess
 import sys
@@ -18,8 +17,6 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from . import mounts, shards
-
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def photographs(count, width=500, height=400):
@@ -52,47 +49,46 @@ def resized(data, width, height):
     return numpy.asarray(image.crop((left, top, left + width, top + height)))
 
 
-# A reader as a process of its own, so that its CPU time is its own.
-READ_RAW = """
-import glob, sys
+# A reader as a process of its own, which prints the CPU seconds that it took for its samples.
+READ = """
+import glob, sys, time
 from harness import decoding
-names = sorted(glob.glob(sys.argv[1] + "/train/0/*/jpg")) or sorted(glob.glob(sys.argv[1] + "/train/0/*/*.jpg"))
+names = sorted(glob.glob(sys.argv[1] + "/train/0/*/*." + sys.argv[2]))
+width, height = int(sys.argv[3]), int(sys.argv[4])
+begin = time.process_time()
 for name in names:
+    array = decoding.READERS[sys.argv[2]](name, width, height)
+    assert array.shape == (height, width, 3)
+print(time.process_time() - begin)
+"""
+
+
+def read_jpg(name, width, height):
     with open(name, "rb") as file:
-        array = decoding.resized(file.read(), int(sys.argv[2]), int(sys.argv[3]))
-    assert array.shape == (int(sys.argv[3]), int(sys.argv[2]), 3)
-"""
-READ_ARRAYS = """
-import glob, sys, numpy
-names = sorted(glob.glob(sys.argv[1] + "/train/0/*/*.npy"))
-for name in names:
-    array = numpy.load(name)
-    assert array.shape == (int(sys.argv[3]), int(sys.argv[2]), 3)
-"""
-START_ONLY = "import glob, sys, numpy\nfrom harness import decoding\n"
+        return resized(file.read(), width, height)
+
+
+def read_npy(name, *_):
+    return numpy.load(name)
+
+
+READERS = {"jpg": read_jpg, "npy": read_npy}
 
 
 def cpu_of(pid):
-    """User and system time of a process so far, in seconds."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """CPU time of a process so far, in seconds: of each thread by the scheduler, finer than clock ticks."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def run_reader(script, *words):
-    """Runs a reader to its end; gives its CPU seconds."""
-    before = os.times()
-    subprocess.run([sys.executable, "-c", script, *map(str, words)], check=True)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
-
-
-def measure(binary, remote, folder, script, options, size, start):
-    """CPU seconds of one pass over a fresh mount: the reader's without its start, and the mount's."""
+def measure(binary, remote, folder, field, options, size):
+    """CPU seconds of one pass over a fresh mount: the reader's for its samples, and the mount's."""
     with mounts.Mount(binary, remote, folder / "mnt", "--cache-dir", "memory", *options) as mount:
         [pid] = mount.pids()
         idle = cpu_of(pid)
-        reader = run_reader(script, mount.point, *size) - start
-        return max(0.0, reader), cpu_of(pid) - idle
+        words = [sys.executable, "-c", READ, str(mount.point), field, *map(str, size)]
+        reader = float(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
+        return reader, cpu_of(pid) - idle
 
 
 def main():
@@ -111,14 +107,13 @@ def main():
             dataset.add_shard("train", f"a-{first:06d}.tar", samples[first : first + 100])
         raw_bytes = sum(len(fields["jpg"]) for _, fields in samples) // len(samples)
         print(f"{options.images} photographs of 500 x 400 pixels, {raw_bytes / 1000:.0f} KB each, to {options.size}")
-        start = run_reader(START_ONLY)
         best = {}
         for _ in range(options.rounds):
-            for side, script, words in [
-                ("PIL", READ_RAW, []),
-                ("mount", READ_ARRAYS, ["--schema", f"jpg=npy:{options.size}"]),
+            for side, field, words in [
+                ("PIL", "jpg", []),
+                ("mount", "npy", ["--schema", f"jpg=npy:{options.size}"]),
             ]:
-                spent = measure(options.binary, dataset.folder, folder, script, words, size, start)
+                spent = measure(options.binary, dataset.folder, folder, field, words, size)
                 best[side] = min(best.get(side, spent), spent, key=sum)
         with mounts.Mount(options.binary, dataset.folder, folder / "mnt", "--schema",
                           f"jpg=npy:{options.size}", "--cache-dir", "memory") as mount:
