@@ -1,8 +1,11 @@
 """How a field's bytes become a value: the names that a schema knows, and the user's own."""
 
+import ast
+import functools
 import io
 import json
-from typing import Any, Callable, Dict, Mapping, Optional, Union
+import math
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
 
 from .errors import DecodeError, SchemaError
 
@@ -37,7 +40,31 @@ def _npy(value: bytes) -> Any:
         import numpy
     except ImportError as error:
         raise _wants("numpy", "npy") from error
+    if value[:8] == b"\x93NUMPY\x01\x00":
+        start = 10 + int.from_bytes(value[8:10], "little")
+        kind, shape = _plain_array(bytes(value[10:start]))
+        if kind is not None and len(value) - start == kind.itemsize * math.prod(shape):
+            # A copy, since torch wants arrays that it may write to.
+            return numpy.frombuffer(value, kind, offset=start).reshape(shape).copy()
     return numpy.load(io.BytesIO(value), allow_pickle=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _plain_array(header: bytes) -> Tuple[Any, Tuple[int, ...]]:
+    """Type and shape of numbers in C order; None for what NumPy itself is to read, or to refuse.
+
+    To read a header takes longer than to read a small array, and most arrays of a dataset have the same.
+    """
+    import numpy
+
+    try:
+        said = ast.literal_eval(header.decode("latin1"))
+        kind, shape = numpy.dtype(said["descr"]), said["shape"]
+        if not said["fortran_order"] and kind.kind in "biufc" and all(edge >= 0 for edge in shape):
+            return kind, shape
+    except (AttributeError, KeyError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
+        pass
+    return None, ()
 
 
 def _msgpack(value: bytes) -> Any:

@@ -1,13 +1,14 @@
 """The loader: workers read and decode, this process deals out positions and keeps the place."""
 
 import collections
+import functools
 from typing import Any, Callable, Deque, Dict, Generator, Iterator, List, Mapping, Optional, Sequence
 
 import torch
-from torch.utils.data import DataLoader, Dataset, default_collate, default_convert
+from torch.utils.data import DataLoader, Dataset, default_convert
 
+from . import memory, world
 from . import state as states
-from . import world
 from .dataset import StreamingWebDataset, batches_of
 from .errors import StateError
 
@@ -56,6 +57,7 @@ class StreamingDataLoader(DataLoader):
             options["generator"] = torch.Generator().manual_seed(torch.initial_seed())
         if shuffle is not None and dataset.mount.is_own and bool(shuffle) != _shuffles(dataset):
             raise ValueError("whether to shuffle is the mount's to know: give shuffle to the dataset")
+        options["worker_init_fn"] = functools.partial(_begin_worker, options.get("worker_init_fn"))
         self.streaming = dataset
         self._size = batch_size
         self._drops_last = drop_last
@@ -196,6 +198,12 @@ def _steps(left: int, size: int, drops_last: bool) -> int:
     return steps
 
 
+def _begin_worker(users: Optional[Callable[[int], None]], number: int) -> None:
+    memory.keep()
+    if users is not None:
+        users(number)
+
+
 class _Feed:
     """The batch sampler: what to read next, and what of it is under way."""
 
@@ -296,7 +304,7 @@ def _stacked(values: List[Any]) -> Any:
     if any(isinstance(value, (str, bytes)) or value is None for value in values):
         return values
     try:
-        return default_collate(values)
+        return memory.default_collate(values)
     except (TypeError, RuntimeError, KeyError, ValueError):
         return values
 
