@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import contenders, loaders, mounts, servers, shards, tls
+from . import bench_page, contenders, loaders, mounts, servers, shards, tls
 from .bench import keep
 from .console import bold, dim, say, size
 
@@ -57,8 +57,8 @@ def make_data(folder, count, per_shard):
         samples = list(pictures(first, min(per_shard, count - first)))
         dataset.add_shard("train", f"train-{number:06d}.tar", samples)
         labels += sum(int(fields["cls"]) for _, fields in samples)
-        total += sum(int(loaders.decoded(fields["jpg"]).sum(dtype="int64")) for _, fields in samples)
-    return dataset, (count, labels, total)
+        total += sum(loaders.digest(loaders.decoded(fields["jpg"])) for _, fields in samples)
+    return dataset, (count, labels, total % 2**64)
 
 
 class Lineup:
@@ -198,6 +198,7 @@ def main():
     parser.add_argument("--workers", type=int, default=2, help="that decode (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="medians of so many (%(default)s)")
     parser.add_argument("--only", default="", metavar="PART", help="loaders whose names have this in them")
+    parser.add_argument("--page", action="store_true", help="write the figures into docs/performance.md")
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
     arguments = parser.parse_args()
     runs, left_out = run_all(arguments, binary, python)
@@ -211,6 +212,8 @@ def main():
         "runs": runs,
     }
     keep(document, "loaders", arguments.out)
+    if arguments.page:
+        bench_page.write_loaders(document, contenders.PACKAGE)
 
 
 if __name__ == "__main__":

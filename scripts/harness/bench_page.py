@@ -5,6 +5,8 @@ import statistics
 from .console import say
 
 BEGIN, END = "<!-- figures: written by scripts/bench -->\n", "<!-- end of figures -->\n"
+LOADERS_BEGIN = "<!-- loaders: written by scripts/bench --loaders -->\n"
+LOADERS_END = "<!-- end of loaders -->\n"
 TITLES = {
     ("jpg", "nginx"): "Samples of 100 KB, a server without delay",
     ("jpg", "nginx, slow"): "Samples of 100 KB, 20 ms to the first byte and 60 MB/s a connection",
@@ -93,3 +95,55 @@ def write(document, grouped, package):
     page.write_text(before + BEGIN + "\n".join(lines) + END + after, encoding="utf-8")
     draw(groups, package / "docs/performance.svg")
     say("wrote docs/performance.md and docs/performance.svg")
+
+
+def loader_rates(document):
+    """Medians of samples a second by loader and state; loaders that were left out are not in it."""
+    rates = {}
+    for run in document["runs"]:
+        states = rates.setdefault(run["loader"], {})
+        states.setdefault(run["state"], []).append(run["samples_per_second"])
+    return {
+        name: {state: statistics.median(all_rates) for state, all_rates in states.items()}
+        for name, states in rates.items() if len(states) == 2
+    }
+
+
+def write_loaders(document, package):
+    """Puts the loaders' figures into docs/performance.md, between marks of their own, and draws their plot."""
+    rates = loader_rates(document)
+    lines = [
+        f"{document['samples']:,} pictures, {document['workers']} workers, medians of {document['rounds']} rounds.",
+        "", "![samples a second, by loader](loaders.svg)", "", "| samples/s | cold | warm |", "| --- | ---: | ---: |",
+    ]
+    for name in sorted(rates, key=lambda name: -rates[name]["warm"]):
+        shown = f"**{name}**" if name.startswith("wdsfs") else name
+        lines.append(f"| {shown} | {rates[name]['cold']:,.0f} | {rates[name]['warm']:,.0f} |")
+    lines += [f"\n{name} was left out: {why.splitlines()[-1]}" for name, why in document["left_out"].items()]
+    page = package / "docs/performance.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(LOADERS_BEGIN)
+    _, _, after = rest.partition(LOADERS_END)
+    page.write_text(before + LOADERS_BEGIN + "\n".join(lines) + "\n" + LOADERS_END + after, encoding="utf-8")
+    draw_loaders(rates, package / "docs/loaders.svg")
+    say("wrote docs/performance.md and docs/loaders.svg")
+
+
+def draw_loaders(rates, path):
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "wdsfs"
+    from matplotlib import pyplot
+
+    names = sorted(rates, key=lambda name: rates[name]["warm"])
+    figure, axis = pyplot.subplots(figsize=(9, 0.6 + 0.5 * len(names)))
+    for number, name in enumerate(names):
+        color = "#d9622b" if name.startswith("wdsfs") else "#8a9ba8"
+        axis.barh(number + 0.2, rates[name]["cold"], 0.38, color=color, alpha=0.6)
+        axis.barh(number - 0.2, rates[name]["warm"], 0.38, color=color)
+    axis.set_yticks(range(len(names)), names, fontsize=7)
+    axis.tick_params(axis="x", labelsize=7)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set_xlabel("samples/s, medians: above cold, below warm", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
