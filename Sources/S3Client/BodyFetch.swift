@@ -51,6 +51,7 @@ final class BodyFetch<Value: Sendable>: Exchange {
     route = RequestRoute(origin)
   }
 
+  var objectKey: ObjectKey? { nil }
   var usefulBytes: Int64 { 0 }
   var logKeys: [(key: String, value: String)] { [] }
 

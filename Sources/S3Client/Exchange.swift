@@ -5,6 +5,9 @@ protocol Exchange: AnyObject {
   /// For messages, for example `bytes 0..<512 of s3://bucket/key`.
   var what: String { get }
 
+  /// The object whose bytes it brings; nil for a listing and the like.
+  var objectKey: ObjectKey? { get }
+
   /// The wanted bytes so far, over all attempts.
   var usefulBytes: Int64 { get }
 

@@ -80,6 +80,7 @@ final class RangeFetch: Exchange {
       + "\(container)/\(request.object.key)"
   }
 
+  var objectKey: ObjectKey? { object.key }
   var usefulBytes: Int64 { position - wanted.range.lowerBound }
   var maxBadReplies: Int? { nil }
 

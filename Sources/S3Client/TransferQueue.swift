@@ -12,32 +12,28 @@ struct TransferQueue {
   var isEmpty: Bool { numbers.isEmpty }
   var all: [Transfer] { items[front...].compactMap(\.self) }
 
+  /// The first that a condition holds for.
+  func first(where condition: (Transfer) -> Bool) -> Transfer? {
+    for transfer in items[front...] {
+      if let transfer, condition(transfer) { return transfer }
+    }
+    return nil
+  }
+
   mutating func append(_ transfer: Transfer) {
     numbers[ObjectIdentifier(transfer)] = firstNumber + items.count
     items.append(transfer)
   }
 
-  mutating func popFirst() -> Transfer? {
-    while front < items.count {
-      let transfer = items[front]
-      items[front] = nil
-      front += 1
-      dropGaps()
-      if let transfer {
-        numbers[ObjectIdentifier(transfer)] = nil
-        return transfer
-      }
-    }
-    return nil
-  }
-
   mutating func remove(_ transfer: Transfer) {
     guard let number = numbers.removeValue(forKey: ObjectIdentifier(transfer)) else { return }
     items[number - firstNumber] = nil
+    dropGaps()
   }
 
-  /// Forgets what lies before the front, once it is more than what lies behind it.
+  /// Passes over the gaps in front, and forgets them once they are more than what lies behind them.
   private mutating func dropGaps() {
+    while front < items.count, items[front] == nil { front += 1 }
     guard front > 64, front > items.count / 2 else { return }
     items.removeFirst(front)
     firstNumber += front

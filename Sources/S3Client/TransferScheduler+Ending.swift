@@ -41,6 +41,7 @@ extension TransferScheduler {
     case .finished:
       transfer.state = .finished
       limit.succeeded()
+      shares.succeeded(transfer.exchange.objectKey)
       if quota.isOpen { log.write(.notice, "s3.circuit_closed", "\(endpoint) answers again") }
       transfer.retry.succeeded(quota: &quota)
     case .again:
@@ -69,6 +70,8 @@ extension TransferScheduler {
     if cause == .throttled {
       limit.throttled(at: now)
       loop.count { $0.throttled += 1 }
+    } else {
+      shares.failed(transfer.exchange.objectKey, at: now)
     }
     let wasOpen = quota.isOpen
     var policy = options.retry

@@ -8,7 +8,7 @@ extension TransferScheduler {
     guard case .inFlight(let current) = transfer.state, current === attempt,
       transfer.priority == .reader, !attempt.isHeadComplete, transfer.rival == nil,
       let patience = hedges.patience, now - attempt.sentAt > patience, !quota.isOpen,
-      inFlight.count < limit.current + options.extraReaderSlots,
+      inFlight.count < slotCount, hasRoom(for: transfer),
       let request = try? transfer.exchange.begin(), request.body == nil, hedges.take()
     else { return }
     transfer.rival = send(request, for: transfer)

@@ -30,6 +30,7 @@ final class TransferScheduler {
   var inFlight: [ObjectIdentifier: Attempt] = [:]
   var quota = RetryQuota()
   var limit: InFlightLimit
+  var shares = ObjectShares()
   private let budget: ReceiveBudget?
   private var pace: RateLimit?
   private var nextCheck = ContinuousClock.now
@@ -148,30 +149,49 @@ final class TransferScheduler {
   }
 
   private func startWaiting(_ now: ContinuousClock.Instant) {
-    while let queue = nextQueue {
+    while let transfer = next {
       if var pace {
         let wait = pace.wait(at: now)
         self.pace = pace
         if wait > .zero { return }
       }
-      let wasOpen = quota.isOpen
-      guard quota.mayStart(at: now) else {
-        dropExpired(now)
-        return
+      if quota.isOpen, !isFresh(transfer) {
+        guard quota.mayStart(at: now) else { return }
+        log.write(.debug, "s3.probe", "probing \(endpoint)")
       }
-      let transfer = queue == .reader ? readers.popFirst() : readAhead.popFirst()
-      guard let transfer else { return }
-      if wasOpen { log.write(.debug, "s3.probe", "probing \(endpoint)") }
+      readers.remove(transfer)
+      readAhead.remove(transfer)
       start(transfer)
     }
   }
 
   /// Whose turn it is, if there is a free slot for it.
-  private var nextQueue: FetchPriority? {
-    if !readers.isEmpty, inFlight.count < limit.current + options.extraReaderSlots {
-      return .reader
-    }
-    return !readAhead.isEmpty && inFlight.count < limit.current ? .readAhead : nil
+  private var next: Transfer? {
+    guard !readers.isEmpty || !readAhead.isEmpty, inFlight.count < slotCount else { return nil }
+    if let reader = next(in: readers) { return reader }
+    return inFlight.count < limit.current ? next(in: readAhead) : nil
+  }
+
+  private func next(in queue: TransferQueue) -> Transfer? {
+    guard quota.isOpen else { return queue.first { hasRoom(for: $0) } }
+    // While probes are scarce, objects take turns, and what has not failed goes first.
+    if let fresh = queue.first(where: { isFresh($0) && hasRoom(for: $0) }) { return fresh }
+    return queue.all.filter { hasRoom(for: $0) }
+      .min { shares.count(of: $0.exchange.objectKey) < shares.count(of: $1.exchange.objectKey) }
+  }
+
+  /// A reader's request for an object that has not failed, and has nothing under way: that others fail
+  /// says nothing of this one.
+  private func isFresh(_ transfer: Transfer) -> Bool {
+    guard transfer.priority == .reader, let key = transfer.exchange.objectKey else { return false }
+    return shares.failingSince(key) == nil && shares.count(of: key) == 0
+  }
+
+  /// For readers; read-ahead has fewer.
+  var slotCount: Int { limit.current + options.extraReaderSlots }
+
+  func hasRoom(for transfer: Transfer) -> Bool {
+    shares.hasRoom(for: transfer.exchange.objectKey, ofSlots: slotCount)
   }
 
   private func start(_ transfer: Transfer) {
@@ -208,6 +228,7 @@ final class TransferScheduler {
     guard let attempt else { return nil }
     pace?.spend(1)
     inFlight[ObjectIdentifier(attempt)] = attempt
+    shares.began(transfer.exchange.objectKey)
     curl_multi_add_handle(multi, attempt.handle.raw)
     loop.count { statistics in
       statistics.requests += 1
@@ -239,14 +260,14 @@ final class TransferScheduler {
     loop.note(isHoldingBack: isHoldingBack)
   }
 
-  /// While the circuit is open, what has waited for its whole time ends.
-  private func dropExpired(_ now: ContinuousClock.Instant) {
-    for transfer in readers.all + readAhead.all
-    where now - transfer.retry.since > options.retry.timeout {
-      readers.remove(transfer)
-      readAhead.remove(transfer)
-      finish(transfer, exhausted(transfer, now))
-    }
+  /// Whether it has waited for its whole time for a turn, and not because of others: the whole store
+  /// fails, or its object has failed all the while.
+  private func waitsInVain(_ transfer: Transfer, _ now: ContinuousClock.Instant) -> Bool {
+    let timeout = options.retry.timeout
+    guard case .waiting = transfer.state, now - transfer.retry.since > timeout else { return false }
+    if quota.isOpen { return true }
+    guard let since = shares.failingSince(transfer.exchange.objectKey) else { return false }
+    return now - since > timeout
   }
 
   // MARK: - Ending
@@ -281,13 +302,14 @@ final class TransferScheduler {
       }
     }
     for transfer in waiting {
-      guard let deadline = transfer.deadline, now >= deadline else { continue }
-      finish(transfer, exhausted(transfer, now))
+      let isOver = transfer.deadline.map { now >= $0 } ?? false
+      if isOver || waitsInVain(transfer, now) { finish(transfer, exhausted(transfer, now)) }
     }
   }
 
   func takeOut(_ attempt: Attempt) {
     guard inFlight.removeValue(forKey: ObjectIdentifier(attempt)) != nil else { return }
+    shares.ended(attempt.transfer.exchange.objectKey)
     curl_multi_remove_handle(multi, attempt.handle.raw)
     loop.count { statistics in
       statistics.requestsInFlight -= 1
@@ -316,7 +338,7 @@ final class TransferScheduler {
     if let budget, inFlight.values.contains(where: \.isHeldBack) {
       wait = min(wait, budget.wait(at: now))
     }
-    if var pace, nextQueue != nil { wait = min(wait, pace.wait(at: now)) }
+    if var pace, next != nil { wait = min(wait, pace.wait(at: now)) }
     for transfer in delayed {
       if case .delayed(let until) = transfer.state { wait = min(wait, max(.zero, until - now)) }
       if let deadline = transfer.deadline { wait = min(wait, max(.zero, deadline - now)) }

@@ -73,6 +73,7 @@ struct FetchPlan {
 
   /// Chunks that cannot go: on their way, or still to be written to disk.
   private(set) var unsettledCount = 0
+  private var unsettledCounts: [Int32: Int] = [:]
 
   private(set) var evictionCount = 0
 
@@ -188,7 +189,8 @@ struct FetchPlan {
 
   /// Makes room for a run of chunks and enters them as on their way.
   ///
-  /// What is fetched ahead leaves a quarter of the slots to who reads now.
+  /// What is fetched ahead leaves a quarter of the slots to who reads now, and a shard whose bytes do
+  /// not come leaves some to the others: it gets no more once it has four times what is free.
   ///
   /// - Parameters:
   ///   - run: Chunks that `firstMissing` named.
@@ -209,7 +211,9 @@ struct FetchPlan {
     ticket: FetchNumber
   ) -> Bool {
     let maxUnsettledCount = need == .ahead ? maxSlotCount - maxSlotCount / 4 : maxSlotCount
-    guard unsettledCount + run.count <= maxUnsettledCount else { return false }
+    guard unsettledCount + run.count <= maxUnsettledCount, hasShare(ofShard: shard) else {
+      return false
+    }
     // What lies ahead leaves the chunks that are being read, or they would be fetched again.
     let minReadCount = need == .ahead && sparingAhead ? maxSlotCount / 8 : 0
     while slotCount + run.count > maxSlotCount {
@@ -230,6 +234,13 @@ struct FetchPlan {
       )
     }
     return true
+  }
+
+  private static let maxShare = 4
+
+  /// Whether a shard has not yet its share of the slots.
+  func hasShare(ofShard shard: Int32) -> Bool {
+    unsettledCounts[shard, default: 0] < Self.maxShare * (maxSlotCount - unsettledCount)
   }
 
   /// The slot of a chunk that is in memory or on its way.
@@ -375,7 +386,14 @@ struct FetchPlan {
     let wasCounted = !slots[number].isSettled && !slots[number].isOrphan
     change(&slots[number])
     let isCounted = !slots[number].isSettled && !slots[number].isOrphan
-    unsettledCount += (isCounted ? 1 : 0) - (wasCounted ? 1 : 0)
+    countUnsettled((isCounted ? 1 : 0) - (wasCounted ? 1 : 0), ofShard: slots[number].chunk.shard)
+  }
+
+  private mutating func countUnsettled(_ change: Int, ofShard shard: Int32) {
+    guard change != 0 else { return }
+    unsettledCount += change
+    let count = unsettledCounts[shard, default: 0] + change
+    unsettledCounts[shard] = count == 0 ? nil : count
   }
 
   private mutating func insert(_ slot: Slot, isNearest: Bool) {
@@ -388,7 +406,7 @@ struct FetchPlan {
       slots.append(slot)
     }
     numbers[slot.chunk] = number
-    unsettledCount += 1
+    countUnsettled(1, ofShard: slot.chunk.shard)
     if isNearest { linkNearest(number) } else { link(number) }
   }
 
@@ -397,7 +415,7 @@ struct FetchPlan {
     unlink(number)
     numbers[slots[number].chunk] = nil
     slots[number].waiting = []
-    if !slots[number].isSettled { unsettledCount -= 1 }
+    if !slots[number].isSettled { countUnsettled(-1, ofShard: slots[number].chunk.shard) }
     if slots[number].leaseCount > 0 {
       slots[number].isOrphan = true
       orphanCount += 1

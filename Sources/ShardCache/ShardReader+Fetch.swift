@@ -90,7 +90,7 @@ extension ShardReader {
           if need == .read { fetches.plan.expect(slot) }
         case .absent:
           fetches.statistics.waits += 1
-          fetches.roomWaiters.append(waiter)
+          fetches.roomWaiters.append(.init(shard: Int32(shard), waiter: waiter))
           return (true, orders)
         case .onItsWay(let slot):
           fetches.statistics.waits += 1
@@ -376,11 +376,13 @@ extension ShardReader {
     while !isOver {
       // Who finds no room after all comes back to the end of the queue, and is not asked again now.
       for _ in 0..<fetches.withLock({ $0.roomWaiters.count }) {
-        let waiter = fetches.withLock { fetches in
-          fetches.plan.hasRoom ? fetches.roomWaiters.popFirst() : nil
+        let waiting = fetches.withLock { fetches -> Fetches.RoomWaiter? in
+          guard fetches.plan.hasRoom else { return nil }
+          let place = fetches.roomWaiters.firstIndex { fetches.plan.hasShare(ofShard: $0.shard) }
+          return place.map { fetches.roomWaiters.remove(at: $0) }
         }
-        guard let waiter else { break }
-        waiter.cacheAnswered(nil)
+        guard let waiting else { break }
+        waiting.waiter.cacheAnswered(nil)
       }
       isOver = fetches.withLock { $0.waking.leave() }
     }

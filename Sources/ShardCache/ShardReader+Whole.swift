@@ -90,7 +90,7 @@ extension ShardReader {
         ticket: number
       )
       guard isBegun else {
-        fetches.roomWaiters.append(latch)
+        fetches.roomWaiters.append(.init(shard: chunk.shard, waiter: latch))
         return (.noRoom, number)
       }
       fetches.nextNumber += 1

@@ -13,6 +13,12 @@ import TarIndex
 package final class ShardReader: Sendable {
   /// Everything that is decided under one lock.
   struct Fetches {
+    /// Someone who found no room for a chunk of a shard.
+    struct RoomWaiter {
+      let shard: Int32
+      let waiter: any CacheWaiter
+    }
+
     var plan: FetchPlan
     var readAhead = ReadAhead()
 
@@ -22,7 +28,8 @@ package final class ShardReader: Sendable {
     var aheadCount = 0
 
     /// Who asks again as soon as a chunk can go.
-    var roomWaiters: Deque<any CacheWaiter> = []
+    var roomWaiters: Deque<RoomWaiter> = []
+
     /// Who asked for what may lie in a directory that is still being looked through.
     var scanWaiters: [any CacheWaiter] = []
     var isScanned = false
@@ -164,7 +171,9 @@ package final class ShardReader: Sendable {
         fetches.roomWaiters = []
         fetches.scanWaiters = []
       }
-      let waiters = fetches.plan.takeWaiters() + fetches.roomWaiters + fetches.scanWaiters
+      let waiters =
+        fetches.plan.takeWaiters() + fetches.roomWaiters.map(\.waiter)
+        + fetches.scanWaiters
       return (!fetches.isClosed, fetches.open.values.compactMap(\.ticket), waiters)
     }
     guard isFirst else { return }

@@ -264,6 +264,33 @@ def test_others_go_on_while_one_shard_stalls(held, watched, medium):
         assert shards.sha256(reader.communicate(timeout=60)[0]) == sample.fields[0].sha256
 
 
+@pytest.mark.limit(180)
+def test_a_crowd_at_a_shard_that_stalls_holds_up_no_read_of_another(through_relay, watched, store):
+    # More chunks of the one shard are waited for than there are requests, or room in memory.
+    dataset = store.dataset("wide", lambda made: made.add_split("train", [64, 8], 1_100_000))
+    samples = dataset.rank("train")
+    made = through_relay("wide", "--cache-size", "16MiB", "--prefetch", "0B", "--retry-timeout", "600s")
+    paths = [made.point / f"train/0/{trees.index_name(position)}/jpg" for position in range(72)]
+    for path in paths:
+        os.stat(path)
+    # Mounted anew, it has no more of the data than its disk holds.
+    made.unmount()
+    made.start()
+    watched.hold("GET .*train-000000[.]tar")
+    readers = [read_past_pages(path) for path in paths[:64]]
+    try:
+        mounts.wait_until(lambda: watched.held() >= 8, 60, "the reads wait for the store")
+        for position in range(64, 72):
+            assert shards.sha256(paths[position].read_bytes()) == samples[position].fields[0].sha256
+        assert len([reader for reader in readers if reader.poll() is None]) > 16
+    finally:
+        for reader in readers:
+            reader.kill()
+        watched.release()
+    for reader in readers:
+        reader.wait(20)
+
+
 def test_a_waiting_reader_that_handles_a_signal_ends_well(held, watched):
     # A handled signal: EINTR where the kernel passes it on, else the bytes.
     program = (

@@ -18,6 +18,7 @@ import Testing
     _ server: ScriptedServer,
     keys: Bool = true,
     bucket: String = "b",
+    logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
     change: (inout S3Options) -> Void = { _ in }
   ) throws -> S3ObjectStore {
     var options = S3Options(environment: [
@@ -33,12 +34,7 @@ import Testing
     options.transfers.retry.timeout = .seconds(20)
     options.listTimeout = .seconds(5)
     change(&options)
-    return try S3ObjectStore(
-      bucket: bucket,
-      prefix: [],
-      options: options,
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-    )
+    return try S3ObjectStore(bucket: bucket, prefix: [], options: options, logger: logger)
   }
 
   /// Fetches a range from a server that answers so, and says how it went.

@@ -69,6 +69,8 @@ private struct NaivePlan {
   ) -> Bool {
     let limit = need == .ahead ? max - max / 4 : max
     guard unsettled + chunks.count <= limit else { return false }
+    let ofShard = all.count { $0.chunk.shard == chunks[0].shard && !$0.isSettled }
+    guard ofShard < 4 * (max - unsettled) else { return false }
     while all.count + orphans.count + chunks.count > max {
       guard evictOne(sparingAhead: sparingAhead) else { return false }
     }

@@ -272,4 +272,35 @@ import Testing
     #expect(names(plan.takeWaiters()) == [0, 1])
     #expect(names(plan.takeWaiters()) == [])
   }
+
+  @Test("A shard whose bytes do not come leaves room to the others")
+  func shares() throws {
+    var plan = FetchPlan(maxSlotCount: 16)
+    func begin(_ shard: Int32, _ number: Int32) -> Bool {
+      plan.begin(
+        number..<number + 2,
+        ofShard: shard,
+        plane: .stored,
+        planeBytes: 1 << 40,
+        for: .read,
+        sparingAhead: false,
+        ticket: Int(shard)
+      )
+    }
+    let begun = (0..<8).map { begin(0, $0 * 2) }
+    #expect(begun == Array(repeating: true, count: 7) + [false])
+    let other = begin(1, 0)
+    #expect(other)
+    // As soon as some have come there is more for it.
+    for number in Int32(0)..<2 {
+      let slot = try #require(plan.slot(of: chunk(number)))
+      _ = plan.filled(slot, to: mebi)
+      plan.markClean(slot)
+    }
+    let none = begin(0, 14)
+    #expect(!none)
+    _ = plan.abandon(0..<2, ofShard: 1, plane: .stored, ticket: 1)
+    let again = begin(0, 14)
+    #expect(again)
+  }
 }
