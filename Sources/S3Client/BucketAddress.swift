@@ -8,17 +8,15 @@ struct BucketAddress: Sendable {
   /// Nil: AWS, whose host follows the region.
   let endpoint: ServerAddress?
 
-  /// IPv6 as well as IPv4, and cryptography that the United States' agencies may use: AWS has hosts
-  /// of its own for these.
-  let isDualStack: Bool
-  let isFIPS: Bool
+  /// Which of AWS's hosts.
+  let variant: HostVariant
 
   /// The endpoint without the bucket.
   func server(inRegion region: String) -> ServerAddress {
     if let endpoint { return endpoint }
-    let domain = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
-    let service = (accessPoint == nil ? "s3" : "s3-accesspoint") + (isFIPS ? "-fips" : "")
-    let host = service + (isDualStack ? ".dualstack" : "") + ".\(region).\(domain)"
+    let service = (accessPoint == nil ? "s3" : "s3-accesspoint") + (variant.isFIPS ? "-fips" : "")
+    let domain = AWSPartition(ofRegion: region).domain
+    let host = service + (variant.isDualStack ? ".dualstack" : "") + ".\(region).\(domain)"
     return ServerAddress(isSecure: true, host: host)
   }
 
@@ -41,7 +39,7 @@ struct BucketAddress: Sendable {
 
   /// What a store is asked in first: AWS by host, where the name can be in one, others by path.
   var prefersPathStyle: Bool {
-    let isAmazon = endpoint?.host.hasSuffix(".amazonaws.com") ?? true
+    let isAmazon = endpoint.map { AWSPartition.domain(ofHost: $0.host) != nil } ?? true
     return accessPoint == nil && !(isAmazon && AccessPoint.isLabel(bucket))
   }
 }

@@ -68,12 +68,17 @@ struct S3Settings: Sendable {
     let accessPoint = try AccessPoint(bucket)
     var endpoint: ServerAddress?
     if let endpointURL { endpoint = try ServerAddress(endpoint: endpointURL) }
+    guard endpoint != nil || !bucket.hasSuffix("--x-s3") else {
+      throw .invalid(
+        "\(PrintableName.text(bucket.utf8)) is a directory bucket (S3 Express One Zone), whose "
+          + "requests want sessions that wdsfs does not open; copy the shards to another bucket"
+      )
+    }
     address = BucketAddress(
       bucket: bucket,
       accessPoint: accessPoint,
       endpoint: endpoint,
-      isDualStack: Self.flag("use_dualstack_endpoint", environment, profile),
-      isFIPS: Self.flag("use_fips_endpoint", environment, profile)
+      variant: HostVariant(environment, profile, for: .s3)
     )
     region =
       accessPoint?.region ?? options.region ?? environment.filled("AWS_REGION")
@@ -131,17 +136,6 @@ struct S3Settings: Sendable {
           || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
           || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
       }
-  }
-
-  /// A setting of yes or no, by its variable `AWS_...` before the profile's.
-  private static func flag(
-    _ name: String,
-    _ environment: [String: String],
-    _ profile: ProfileSettings?
-  ) -> Bool {
-    let text =
-      environment.filled("AWS_" + name.uppercased()) ?? profile?[name] ?? profile?["s3." + name]
-    return text?.lowercased() == "true"
   }
 
   /// Whether the bucket stands in the path; nil where nobody says.

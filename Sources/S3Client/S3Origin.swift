@@ -114,8 +114,8 @@ final class S3Origin: Origin {
     // A subdomain of the endpoint, or its neighbour: the parent must still be somebody's own.
     let parent = home.host.split(separator: ".").dropFirst()
     let domain =
-      home.host.hasSuffix(".amazonaws.com")
-      ? "amazonaws.com" : parent.count >= 3 ? parent.joined(separator: ".") : home.host
+      AWSPartition.domain(ofHost: home.host)
+      ?? (parent.count >= 3 ? parent.joined(separator: ".") : home.host)
     return redirect.server.host.hasSuffix("." + domain)
   }
 

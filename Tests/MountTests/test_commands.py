@@ -218,6 +218,18 @@ def closed_port():
         return taken.getsockname()[1]
 
 
+def test_doctor_tells_why_a_configured_source_fails(run, tmp_path):
+    (tmp_path / "config").write_text("[profile a]\ncredential_process = false\n")
+    variables = mounts.clean_environment(AWS_CONFIG_FILE=tmp_path / "config")
+    cache = ["--cache-dir", tmp_path / "cache"]
+    done = run("doctor", *cache, "--json", environment=variables)
+    assert "none found" in done.stdout
+    for profile, reason in (("a", "exit status 1"), ("b", "no profile 'b'")):
+        done = run("doctor", *cache, "--json", "--profile", profile, environment=variables)
+        assert done.returncode == 3 and reason in done.stdout, done.stdout
+        assert "s3://" not in done.stdout
+
+
 def test_doctor_names_a_cache_that_cannot_be(run, tmp_path):
     (tmp_path / "file").write_text("")
     done = run("doctor", "--cache-dir", tmp_path / "file")

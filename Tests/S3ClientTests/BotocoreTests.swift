@@ -6,9 +6,7 @@ import TestSupport
 import Testing
 
 /// One table of config files, resolved by botocore and by us.
-///
-/// Needs a Python with boto3, named by `WDSFS_TEST_PYTHON`.
-@Suite(.enabled(if: RunningProcess.variable("WDSFS_TEST_PYTHON") != nil), .timeLimit(.minutes(10)))
+@Suite(.enabled(if: BotocoreOracle.isAvailable), .timeLimit(.minutes(10)))
 struct BotocoreTests {
   private struct Case: Encodable {
     var config = ""
@@ -48,6 +46,11 @@ struct BotocoreTests {
     ),
     Case(config: "[profile x]\n" + keys("X"), environment: ["AWS_PROFILE": "x"]),
     Case(config: "[profile x]\n" + keys("X"), environment: ["AWS_PROFILE": "y"], profile: "x"),
+    Case(config: "[profile x]\n" + keys("X"), environment: ["AWS_DEFAULT_PROFILE": "x"]),
+    Case(
+      config: "[profile x]\n" + keys("X"),
+      environment: ["AWS_DEFAULT_PROFILE": "x", "AWS_PROFILE": "y"]
+    ),
     Case(config: "[x]\n" + keys("X"), profile: "x"),
     Case(credentials: "[x]\n" + keys("X"), profile: "x"),
     Case(credentials: "[x]\n" + keys("X"), profile: "y"),
@@ -199,22 +202,7 @@ struct BotocoreTests {
       one.environment = one.environment.mapValues { $0.replacingFirst("TOKEN", with: token) }
       asked.append(one)
     }
-    try files.write(try JSONEncoder().encode(asked), to: "cases.json")
-    let python = try #require(RunningProcess.variable("WDSFS_TEST_PYTHON"))
-    let root = String(#filePath).split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
-    let script = "\(root)/Tests/Oracle/profile_credentials.py"
-    let run = try RunningProcess(
-      "/bin/sh",
-      [
-        "-c", "\"$0\" \"$@\" 2>/dev/null >\"$ANSWERS\"", python, script,
-        files.path + "/cases.json",
-      ],
-      environment: ["ANSWERS": files.path + "/answers.json"]
-    )
-    #expect(run.wait() == 0)
-    let text = try SmallFileText.read(files.path + "/answers.json")
-    let answers = try JSONDecoder().decode([String].self, from: Data(text.utf8))
-    try #require(answers.count == Self.cases.count)
+    let answers = try BotocoreOracle.answers("profile_credentials.py", to: asked, in: files)
     for (one, answer) in zip(Self.cases, answers) {
       let found = try ours(one, token)
       #expect(found == answer, "\(one)")

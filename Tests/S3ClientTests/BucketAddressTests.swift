@@ -8,7 +8,7 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct BucketAddressTests {
   private static let point = "arn:aws:s3:us-west-2:123456789012:accesspoint:mine"
 
-  private func host(
+  static func host(
     of bucket: String,
     _ variables: [String: String] = [:],
     change: (inout S3Options) -> Void = { _ in }
@@ -29,16 +29,16 @@ import Testing
 
   @Test("Amazon's buckets stand in the host's name, but for names that no certificate covers")
   func amazon() throws {
-    #expect(try host(of: "b-1") == "b-1.s3.eu-west-3.amazonaws.com:443")
-    #expect(try host(of: "b.1") == "s3.eu-west-3.amazonaws.com:443")
-    #expect(try host(of: "b-1") { $0.addressing = .path } == "s3.eu-west-3.amazonaws.com:443")
+    #expect(try Self.host(of: "b-1") == "b-1.s3.eu-west-3.amazonaws.com:443")
+    #expect(try Self.host(of: "b.1") == "s3.eu-west-3.amazonaws.com:443")
+    #expect(try Self.host(of: "b-1") { $0.addressing = .path } == "s3.eu-west-3.amazonaws.com:443")
     #expect(
-      try host(of: "b-1", ["AWS_REGION": "cn-north-1"])
+      try Self.host(of: "b-1", ["AWS_REGION": "cn-north-1"])
         == "b-1.s3.cn-north-1.amazonaws.com.cn:443"
     )
     let url = "https://s3.eu-west-3.amazonaws.com"
     #expect(
-      try host(of: "b-1") { $0.endpointURL = url } == "b-1.s3.eu-west-3.amazonaws.com:443"
+      try Self.host(of: "b-1") { $0.endpointURL = url } == "b-1.s3.eu-west-3.amazonaws.com:443"
     )
   }
 
@@ -46,11 +46,21 @@ import Testing
   func hosts() throws {
     let dual = ["AWS_USE_DUALSTACK_ENDPOINT": "true"]
     let both = dual.merging(["AWS_USE_FIPS_ENDPOINT": "true"]) { $1 }
-    #expect(try host(of: "b-1", dual) == "b-1.s3.dualstack.eu-west-3.amazonaws.com:443")
-    #expect(try host(of: "b-1", both) == "b-1.s3-fips.dualstack.eu-west-3.amazonaws.com:443")
+    #expect(try Self.host(of: "b-1", dual) == "b-1.s3.dualstack.eu-west-3.amazonaws.com:443")
+    #expect(try Self.host(of: "b-1", both) == "b-1.s3-fips.dualstack.eu-west-3.amazonaws.com:443")
     #expect(
-      try host(of: Self.point, both)
+      try Self.host(of: Self.point, both)
         == "mine-123456789012.s3-accesspoint-fips.dualstack.us-west-2.amazonaws.com:443"
+    )
+  }
+
+  @Test("a directory bucket is refused at once, but at an endpoint of one's own")
+  func directoryBucket() throws {
+    let error = #expect(throws: StoreError.self) { try Self.host(of: "b--usw2-az1--x-s3") }
+    #expect(error?.description.contains("directory bucket") ?? false)
+    let url = "https://store.invalid"
+    #expect(
+      try Self.host(of: "b--usw2-az1--x-s3") { $0.endpointURL = url } == "store.invalid:443"
     )
   }
 
@@ -60,9 +70,9 @@ import Testing
       "AWS_ENDPOINT_URL_S3": "https://elsewhere.invalid",
       "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
     ]
-    #expect(try host(of: "b-1", variables) == "b-1.s3.eu-west-3.amazonaws.com:443")
+    #expect(try Self.host(of: "b-1", variables) == "b-1.s3.eu-west-3.amazonaws.com:443")
     #expect(
-      try host(of: "b-1", variables) { $0.endpointURL = "https://here.invalid" }
+      try Self.host(of: "b-1", variables) { $0.endpointURL = "https://here.invalid" }
         == "here.invalid:443"
     )
   }
@@ -70,7 +80,7 @@ import Testing
   @Test("an access point is asked in its own region, and other ARNs are refused with a reason")
   func accessPoints() throws {
     #expect(
-      try host(of: Self.point)
+      try Self.host(of: Self.point)
         == "mine-123456789012.s3-accesspoint.us-west-2.amazonaws.com:443"
     )
     for text in [
@@ -78,7 +88,7 @@ import Testing
       "arn:aws:s3-outposts:us-west-2:123456789012:outpost:x",
       "arn:aws:s3:us-west-2:12:accesspoint:mine",
     ] {
-      #expect(throws: StoreError.self) { try host(of: text) }
+      #expect(throws: StoreError.self) { try Self.host(of: text) }
     }
     let slash = "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/mine/set/train"
     #expect(

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import Remote
 import S3Client
@@ -102,6 +103,16 @@ import Testing
     #expect(throws: StoreError.self) {
       try ProfileSource(context(half)).credentials()
     }
+  }
+
+  @Test("without HOME, as under systemd, the files are looked for in the user's home")
+  func home() throws {
+    let error = #expect(throws: StoreError.self) {
+      try ProfileSettings(profile: "no such profile", environment: [:])
+    }
+    let entry = try #require(getpwuid(getuid()))
+    let path = String(cString: entry.pointee.pw_dir) + "/.aws/config"
+    #expect(error?.description.contains(path) ?? false)
   }
 
   @Test("the first source that is configured decides, also when it fails")

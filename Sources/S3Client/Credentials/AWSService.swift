@@ -40,14 +40,19 @@ enum AWSService: String, Sendable {
         throw .credentials("\(error)")
       }
     }
-    guard let region else { return ServerAddress(isSecure: true, host: "sts.amazonaws.com") }
+    let variant = HostVariant(environment, profile, for: self)
+    if region == nil, !variant.isFIPS, !variant.isDualStack {
+      return ServerAddress(isSecure: true, host: "sts.amazonaws.com")
+    }
+    let region = region ?? "us-east-1"
     guard S3Settings.isRegion(region) else {
       throw .credentials(
         "the region '\(PrintableName.text(region.utf8))' makes no sense; one is, for example, "
           + "us-east-1"
       )
     }
-    let domain = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
+    let partition = AWSPartition(ofRegion: region)
+    let domain = variant.isDualStack ? partition.dualStackDomain : partition.domain
     let name =
       switch self {
       case .s3: "s3"
@@ -55,6 +60,10 @@ enum AWSService: String, Sendable {
       case .sso: "portal.sso"
       case .ssoOIDC: "oidc"
       }
-    return ServerAddress(isSecure: true, host: "\(name).\(region).\(domain)")
+    // The one host whose usual cryptography is that of FIPS, and which has no other name for it.
+    let isPlain =
+      !variant.isFIPS || self == .sts && region.hasPrefix("us-gov-") && !variant.isDualStack
+    let host = "\(name)\(isPlain ? "" : "-fips").\(region).\(domain)"
+    return ServerAddress(isSecure: true, host: host)
   }
 }

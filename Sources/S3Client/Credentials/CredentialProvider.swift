@@ -9,6 +9,9 @@ import Synchronization
 /// idle mount asks nobody; one that wakes up with credentials of yesterday is refused once and then
 /// waits for new ones.
 package final class CredentialProvider: Sendable {
+  /// How the error begins that says that no source is configured.
+  package static let noneFound = "no credentials found in"
+
   /// How an inquiry at the source ended.
   package enum Renewal: Hashable, Sendable {
     case renewed
@@ -174,7 +177,7 @@ package final class CredentialProvider: Sendable {
       if let credentials = try source.credentials() { return (source, credentials) }
     }
     throw .credentials(
-      "no credentials found in \(sources.map(\.name).joined(separator: ", ")); set "
+      "\(noneFound) \(sources.map(\.name).joined(separator: ", ")); set "
         + "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with --profile, or give "
         + "--no-sign-request for a public bucket"
     )

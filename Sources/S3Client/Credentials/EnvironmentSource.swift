@@ -1,3 +1,4 @@
+import Glibc
 package import Remote
 
 /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_CREDENTIAL_EXPIRATION`.
@@ -29,5 +30,17 @@ extension [String: String] {
   /// A variable that is set and not empty.
   func filled(_ name: String) -> String? {
     self[name].flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// `HOME`; where it is not set, as in what systemd starts, the home of the user that we are.
+  var homeFolder: String {
+    if let home = filled("HOME") { return home }
+    var entry = passwd()
+    var found: UnsafeMutablePointer<passwd>?
+    var buffer = [CChar](repeating: 0, count: 16 * 1024)
+    guard getpwuid_r(getuid(), &entry, &buffer, buffer.count, &found) == 0, found != nil,
+      let folder = entry.pw_dir
+    else { return "/" }
+    return String(cString: folder)
   }
 }

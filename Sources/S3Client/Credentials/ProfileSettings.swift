@@ -15,9 +15,9 @@ package struct ProfileSettings: Sendable {
   /// - Throws: `StoreError.credentials` for a malformed file, and for a profile that was named and
   ///   is in neither.
   package init(profile: String?, environment: [String: String]) throws(StoreError) {
-    let named = profile ?? environment.filled("AWS_PROFILE")
+    let named = profile ?? Self.named(by: environment)
     let name = named ?? "default"
-    let home = environment.filled("HOME") ?? "/"
+    let home = environment.homeFolder
     let configPath = environment.filled("AWS_CONFIG_FILE") ?? "\(home)/.aws/config"
     let credentialsPath =
       environment.filled("AWS_SHARED_CREDENTIALS_FILE") ?? "\(home)/.aws/credentials"
@@ -47,6 +47,12 @@ package struct ProfileSettings: Sendable {
     self.credentials = credentials
     let found = [config?.profiles[name], credentials?.profiles[name]].compactMap(\.self)
     merged = found.reduce(into: [:]) { all, one in all.merge(one) { _, later in later } }
+  }
+
+  /// The profile that the environment names; nil where it names none.
+  static func named(by environment: [String: String]) -> String? {
+    // As botocore has it: the older name counts first.
+    environment.filled("AWS_DEFAULT_PROFILE") ?? environment.filled("AWS_PROFILE")
   }
 
   /// A setting that is there and not empty, for example `region` or `s3.addressing_style`.

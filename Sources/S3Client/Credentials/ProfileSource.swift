@@ -15,7 +15,7 @@ package final class ProfileSource: CredentialSource {
   }
 
   package var name: String {
-    let named = context.profile ?? context.environment.filled("AWS_PROFILE") ?? "default"
+    let named = context.profile ?? ProfileSettings.named(by: context.environment) ?? "default"
     return Self.name(named)
   }
 

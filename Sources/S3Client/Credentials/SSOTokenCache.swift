@@ -34,7 +34,7 @@ struct SSOTokenCache {
   ///   - environment: Has the home.
   init(name: String, environment: [String: String]) {
     let digits = RequestSignature.hex(Insecure.SHA1.hash(data: Array(name.utf8)))
-    folder = (environment.filled("HOME") ?? "/") + "/.aws/sso/cache"
+    folder = environment.homeFolder + "/.aws/sso/cache"
     path = "\(folder)/\(digits).json"
   }
 

@@ -37,16 +37,22 @@ struct RemoteChecks {
   }
 
   /// The store alone, without a request to it: whether there are credentials at all.
+  ///
+  /// None is worth a note, since other remotes want none; a source that is configured and fails is bad.
   static func credentials(_ settings: MountSettings) -> Finding {
     let log = Logger(label: "wdsfs") { _ in SwiftLogNoOpLogHandler() }
     do throws(Failure) {
-      let address = RemoteAddress.s3(bucket: "doctor", prefix: [])
+      let address = RemoteAddress.s3(bucket: standIn, prefix: [])
       let store = try StoreWiring.store(at: address, settings, log)
       defer { store.shutDown() }
       let whose = (store as? S3ObjectStore)?.credentialsText ?? "none, as asked"
       return .good("credentials", "\(whose); name a remote to see whether it accepts them")
     } catch {
-      guard error.code == .credentials else { return .bad("credentials", error) }
+      guard error.code == .credentials, error.sentence.contains(CredentialProvider.noneFound) else {
+        // The user has named no remote.
+        let sentence = error.sentence.replacing("s3://\(standIn): ", with: "")
+        return .bad("credentials", Failure(error.code, sentence))
+      }
       return .note(
         "credentials",
         "none found for S3; local folders, web servers and public buckets need none",
@@ -54,6 +60,8 @@ struct RemoteChecks {
       )
     }
   }
+
+  private static let standIn = "doctor"
 
   private static func name(of failure: Failure) -> String {
     switch failure.code {
