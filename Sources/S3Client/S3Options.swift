@@ -85,10 +85,11 @@ struct S3Settings: Sendable {
       ?? environment.filled("AWS_DEFAULT_REGION")
       ?? profile?["region"] ?? "us-east-1"
     guard S3Settings.isRegion(region) else {
-      throw .invalid(
+      let text =
         "the region '\(PrintableName.text(region.utf8))' makes no sense; one is, for example, "
-          + "us-east-1"
-      )
+        + "us-east-1"
+      // Those of the environment and of AWS's files are no mistake in our command line.
+      throw options.region == nil ? .credentials(text) : .invalid(text)
     }
     let style = Self.pathStyle(options, profile)
     usesPathStyle = style ?? address.prefersPathStyle

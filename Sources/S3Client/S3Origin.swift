@@ -152,7 +152,11 @@ final class S3Origin: Origin {
       guard let key = target.key else { return .hopeless(noSuchBucket) }
       return .hopeless(.noSuchObject(key: key))
     }
-    let refused = StoreError.refused(what: target.what, code: code, detail: error.message)
+    let refused = StoreError.refused(
+      what: target.what,
+      code: code,
+      detail: (error.message.isEmpty ? "" : "(\(error.message)) ") + askedText
+    )
     // An archived object is no matter of who asks (FAULTS.md, S24).
     return status == 403 && error.code != "InvalidObjectState"
       ? renewal(.denied, reply, refused) : .hopeless(refused)
@@ -209,6 +213,12 @@ final class S3Origin: Origin {
       }
     return "\(endpointName) does not accept the credentials of \(source): \(code)"
       + (message.isEmpty ? "" : " (\(message))") + "; \(help)"
+  }
+
+  /// In whose name the store is asked.
+  private var askedText: String {
+    settings.credentials.current.map { "to the credentials of \($0.source)" }
+      ?? "to an unsigned request"
   }
 
   /// The codes of stores that take no bucket in the path (Alibaba's OSS, Tencent's COS).

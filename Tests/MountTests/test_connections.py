@@ -1,10 +1,11 @@
 """How the remote is reached: TLS and whom it believes, proxies, limits."""
 
+import socket
 import time
 
 import pytest
 
-from harness import mounts, tls
+from harness import mounts, servers, tls
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,17 @@ def test_a_bundle_that_is_not_there_is_a_mistake_in_the_command_line(run, store,
         "--cache-dir", "memory", *store.options(), environment=store.environment(),
     )
     assert ended.returncode == 2 and "none.pem" in ended.stderr, ended.stderr
+
+
+def test_a_store_is_reached_by_ipv6(mount, store, small, equal, tmp_path):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with servers.RcloneS3(store.root, tmp_path / "server", host="[::1]") as server:
+        environment = mounts.clean_environment(**server.environment())
+        equal(mount("s3://small", "--endpoint-url", server.endpoint, environment=environment), small)
+        assert server.endpoint.startswith("http://[::1]:")
 
 
 def test_limits_slow_a_mount_and_change_no_byte(mount_small, small, equal):

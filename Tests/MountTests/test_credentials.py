@@ -1,14 +1,16 @@
 """Credentials of roles, helper programs and containers against real servers; and no secret anywhere."""
 
-import http.server
+import hashlib
 import json
 import os
+import pathlib
 import secrets
-import threading
+import time
 
 import pytest
 
 from harness import mounts, servers, shards, trees
+from harness.services import CredentialServices, iso8601
 
 pytestmark = pytest.mark.limit(180)
 
@@ -28,16 +30,15 @@ class Cloud:
     def __init__(self, server, folder):
         self.server = server
         self.dataset = shards.Dataset(folder / "shards").add_split("train", [3, 2])
+        self.many = shards.Dataset(folder / "many").add_split("train", [1] * 8)
         s3, iam = server.client("s3"), server.client("iam")
-        s3.create_bucket(
-            Bucket="cloud", CreateBucketConfiguration={"LocationConstraint": server.region}
-        )
-        for path in sorted((folder / "shards").rglob("*.tar")):
-            s3.put_object(
-                Bucket="cloud",
-                Key=str(path.relative_to(folder / "shards")),
-                Body=path.read_bytes(),
+        for bucket, dataset in (("cloud", self.dataset), ("many", self.many)):
+            s3.create_bucket(
+                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": server.region}
             )
+            for path in sorted(pathlib.Path(dataset.folder).rglob("*.tar")):
+                key = str(path.relative_to(dataset.folder))
+                s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
         self.role = iam.create_role(
             RoleName="reader", AssumeRolePolicyDocument=json.dumps(TRUST)
         )["Role"]["Arn"]
@@ -170,58 +171,127 @@ def test_no_secret_shows_anywhere(mount, environment, cloud, tmp_path):
             assert secret.encode() not in text, (place, secret)
 
 
-class Endpoint(http.server.ThreadingHTTPServer):
-    """A container endpoint; keeps the tokens by which it is asked."""
+@pytest.fixture
+def services(cloud):
+    """Container endpoint, instance and SSO; each key that they give is another session of the role."""
 
-    daemon_threads = True
+    def give():
+        client = cloud.server.client("sts", (cloud.key, cloud.secret, None))
+        made = client.assume_role(RoleArn=cloud.role, RoleSessionName="session")["Credentials"]
+        return made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
 
-    def __init__(self, cloud):
-        super().__init__(("127.0.0.1", 0), EndpointHandler)
-        self.cloud, self.tokens = cloud, []
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
-
-    def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}/creds"
+    with CredentialServices(give) as made:
+        yield made
 
 
-class EndpointHandler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self.server.tokens.append(self.headers.get("Authorization"))
-        cloud = self.server.cloud
-        answer = {
-            "AccessKeyId": cloud.key,
-            "SecretAccessKey": cloud.secret,
-            "Expiration": "2099-01-01T00:00:00Z",
-        }
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-def test_a_container_endpoint_is_asked_past_any_proxy(mount, environment, cloud, tmp_path):
+def test_a_container_endpoint_is_asked_past_any_proxy(mount, environment, cloud, services, tmp_path):
     (tmp_path / "token").write_text("pod-token")
-    with Endpoint(cloud) as endpoint:
+    variables = environment(
+        AWS_CONTAINER_CREDENTIALS_FULL_URI=services.endpoint + "/creds",
+        AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=tmp_path / "token",
+        # Nobody listens there; only the store is excepted from it.
+        http_proxy="http://127.0.0.1:9",
+        no_proxy="localhost",
+    )
+    variables["AWS_ENDPOINT_URL"] = cloud.server.endpoint.replace("127.0.0.1", "localhost")
+    made = mount("s3://cloud", "--log-level", "debug", environment=variables)
+    read_all(made, cloud)
+    assert services.asked == [("/creds", "pod-token")]
+    log = made.log.read_text()
+    assert "the container endpoint" in log and f"until={iso8601(services.end)}" in log
+    assert "pod-token" not in log
+
+
+def test_an_instance_is_asked_in_a_session(mount, environment, cloud, services):
+    variables = environment(
+        AWS_EC2_METADATA_SERVICE_ENDPOINT=services.endpoint, AWS_EC2_METADATA_DISABLED="false"
+    )
+    made = mount("s3://cloud", "--log-level", "debug", environment=variables)
+    read_all(made, cloud)
+    roles = "/latest/meta-data/iam/security-credentials/"
+    assert services.asked == [
+        ("/latest/api/token", "21600"), (roles, "an-instance-session"),
+        (roles + "reader", "an-instance-session"),
+    ]
+    log = made.log.read_text()
+    assert "the instance metadata service" in log and "an-instance-session" not in log
+
+
+SSO = """
+[profile dev]
+sso_session = corp
+sso_account_id = 123456789012
+sso_role_name = reader
+[sso-session corp]
+sso_region = eu-west-1
+sso_start_url = https://corp.awsapps.com/start
+"""
+
+
+@pytest.fixture
+def logged_in(environment, services, tmp_path):
+    """A home as `aws sso login` leaves it, with a token of some age; returns the environment and its file."""
+
+    def make(seconds, **more):
+        folder = tmp_path / "home/.aws/sso/cache"
+        folder.mkdir(parents=True)
+        file = folder / (hashlib.sha1(b"corp").hexdigest() + ".json")
+        token = {"accessToken": "login", "expiresAt": iso8601(time.time() + seconds), **more}
+        file.write_text(json.dumps(token))
         variables = environment(
-            AWS_CONTAINER_CREDENTIALS_FULL_URI=endpoint.url(),
-            AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=tmp_path / "token",
-            # Nobody listens there; only the store is excepted from it.
-            http_proxy="http://127.0.0.1:9",
-            no_proxy="localhost",
+            config=SSO,
+            HOME=tmp_path / "home",
+            AWS_ENDPOINT_URL_SSO=services.endpoint,
+            AWS_ENDPOINT_URL_SSO_OIDC=services.endpoint,
         )
-        variables["AWS_ENDPOINT_URL"] = cloud.server.endpoint.replace("127.0.0.1", "localhost")
-        made = mount("s3://cloud", "--log-level", "debug", environment=variables)
-        read_all(made, cloud)
-        assert endpoint.tokens == ["pod-token"]
-        assert "the container endpoint" in made.log.read_text()
+        return variables, file
+
+    return make
+
+
+def test_a_login_by_sso_is_renewed_and_kept_for_the_cli(mount, logged_in, cloud, services):
+    variables, file = logged_in(
+        -60, refreshToken="refresh", clientId="c", clientSecret="canary-client",
+        registrationExpiresAt="2099-01-01T00:00:00Z",
+    )
+    made = mount("s3://cloud", "--profile", "dev", "--log-level", "trace", environment=variables)
+    read_all(made, cloud)
+    assert services.asked == [("/token", "refresh"), ("/federation/credentials", "canary-renewed")]
+    kept = json.loads(file.read_text())
+    assert kept["accessToken"] == "canary-renewed" and kept["refreshToken"] == "canary-refresh"
+    log = made.log.read_text()
+    assert "the profile 'dev' by SSO" in log and "until=20" in log
+    assert not [word for word in ("canary-renewed", "canary-refresh", "canary-client") if word in log]
+
+
+def test_a_login_that_is_over_is_to_be_renewed_by_its_user(run, logged_in, tmp_path):
+    variables, _ = logged_in(-60)
+    (tmp_path / "mnt").mkdir()
+    done = run("mount", "s3://cloud", tmp_path / "mnt", "--profile", "dev", environment=variables)
+    assert done.returncode == 3 and len(done.stderr.splitlines()) == 1
+    assert "run `aws sso login --profile dev`" in done.stderr
+
+
+def test_reads_go_on_while_credentials_are_renewed(mount, environment, cloud, services):
+    services.life_seconds = 6
+    variables = environment(AWS_CONTAINER_CREDENTIALS_FULL_URI=services.endpoint + "/creds")
+    made = mount("s3://many", "--log-level", "debug", environment=variables)
+    # Each is asked for when it is read, not before.
+    unread = sorted(pathlib.Path(cloud.many.folder, "train").iterdir())
+
+    def read():
+        path = unread.pop()
+        assert (made.point / ".shards/train" / path.name).read_bytes() == path.read_bytes()
+
+    read()
+    services.open.clear()
+    mounts.wait_until(lambda: time.time() > services.end - 0.5, 60, "the end is near")
+    read()
+    mounts.wait_until(lambda: len(services.asked) > services.given, 60, "new ones are asked for")
+    # Nobody has answered yet.
+    read()
+    services.life_seconds = 3600
+    services.open.set()
+    mounts.wait_until(lambda: "event=cred.refresh" in made.log.read_text(), 60, "they are in use")
+    read()
+    assert services.asked == [("/creds", None)] * services.given

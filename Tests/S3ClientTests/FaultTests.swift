@@ -338,7 +338,12 @@ import Testing
       Issue.record("NoSuchBucket")
       return
     }
-    guard case .refused(_, "AccessDenied", "m") = try code("403 Forbidden", "AccessDenied") else {
+    guard
+      case .refused(_, "AccessDenied", "(m) to the credentials of the environment") = try code(
+        "403 Forbidden",
+        "AccessDenied"
+      )
+    else {
       Issue.record("AccessDenied")
       return
     }

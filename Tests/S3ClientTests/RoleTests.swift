@@ -160,9 +160,52 @@ import Testing
         """,
       credentials: base
     )
-    #expect(fixture.failure("mfa").contains("mfa_serial"))
+    #expect(fixture.failure("mfa").contains("`aws sts get-caller-identity --profile mfa`"))
     #expect(fixture.failure("gone").contains("'nobody', which is not there"))
     #expect(fixture.services.requests.isEmpty)
+  }
+
+  @Test("a session that the CLI has opened with a device's code is taken while it lasts")
+  func openedByCLI() throws {
+    let fixture = try ProfileFixture(
+      config: """
+        [profile mfa]
+        role_arn = arn:aws:iam::1:role/r
+        source_profile = base
+        mfa_serial = arn:aws:iam::1:mfa/me
+        [profile all]
+        role_arn = arn:aws:iam::1:role/r
+        source_profile = base
+        mfa_serial = arn:aws:iam::1:mfa/me
+        duration_seconds = 900
+        external_id = ä "q" \\
+        role_session_name = me
+        [profile next]
+        role_arn = arn:aws:iam::2:role/next
+        source_profile = mfa
+        """,
+      credentials: base,
+      Self.sts
+    )
+    func keep(_ name: String, until end: String) throws {
+      let text = """
+        {"Credentials": {"AccessKeyId": "KEPT", "SecretAccessKey": "canary", \
+        "SessionToken": "canary", "Expiration": "\(end)"}}
+        """
+      try fixture.files.write(text.utf8, to: ".aws/cli/cache/\(name).json")
+    }
+    // The names are those that botocore's AssumeRoleCredentialFetcher gives them.
+    try keep("8838f846109e6208bad5113255f28e881c8069c8", until: "2027-01-15T08:10:00+00:00")
+    let found = try #require(try fixture.credentials("mfa"))
+    #expect(found.accessKeyID == "KEPT" && found.expiry?.seconds == 1_800_000_600)
+    #expect(found.source.hasSuffix("of the profile 'mfa' in the AWS CLI's cache"))
+    #expect(fixture.services.requests.isEmpty)
+    #expect(try fixture.credentials("next")?.accessKeyID == "arn:aws:iam::2:role/next<KEPT")
+    #expect(fixture.failure("all").contains("--profile all`"))
+    try keep("045ff42f8a0a18d76a86dfc34eb29c64a276ce00", until: "2027-01-15T08:10:00UTC")
+    #expect(try fixture.credentials("all")?.accessKeyID == "KEPT")
+    try keep("8838f846109e6208bad5113255f28e881c8069c8", until: "2027-01-15T07:59:00Z")
+    #expect(fixture.failure("mfa").contains("--profile mfa`"))
   }
 
   @Test("STS that refuses, is ill or silent is told with its words (S29)")

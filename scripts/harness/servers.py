@@ -114,9 +114,10 @@ class RcloneS3(Server):
     Content-Range, and ignores If-Match.
     """
 
-    def __init__(self, root, scratch, region="us-east-1", public=False, listings_kept="5m"):
+    def __init__(self, root, scratch, region="us-east-1", public=False, listings_kept="5m",
+                 host="127.0.0.1"):
         super().__init__(scratch)
-        self.root, self.region, self.public = str(root), region, public
+        self.root, self.region, self.public, self.host = str(root), region, public, host
         # It looks again for new files only after so long; at 0s each request lists its folder.
         self.listings_kept = listings_kept
         self.access_key = "AKIA" + secrets.token_hex(8).upper()
@@ -129,12 +130,12 @@ class RcloneS3(Server):
         keys = {"RCLONE_AUTH_KEY": f'"{self.access_key},{self.secret_key}"'}
         self.spawn(
             [
-                rclone_path(), "serve", "s3", "--addr", "127.0.0.1:0", "--config", "",
+                rclone_path(), "serve", "s3", "--addr", f"{self.host}:0", "--config", "",
                 "--dir-cache-time", self.listings_kept, "-v", self.root,
             ],
             env={**os.environ, **({} if self.public else keys)},
         )
-        self.endpoint = self.wait_for_log(r"s3 server on \[(http://[0-9.:]+)/\]").group(1)
+        self.endpoint = self.wait_for_log(r"s3 server on \[(http://[0-9a-f.:\[\]]+)/\]").group(1)
 
     def environment(self):
         """What an S3 client needs to be let in."""

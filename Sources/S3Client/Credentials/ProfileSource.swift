@@ -139,11 +139,15 @@ package final class ProfileSource: CredentialSource {
   ) throws(StoreError) -> Credentials {
     let name = Self.name(settings.profileName)
     let arn = settings["role_arn"] ?? ""
-    if settings["mfa_serial"] != nil {
-      throw .credentials(
-        "\(name) wants a code of the device mfa_serial, for which wdsfs cannot ask; get "
-          + "credentials by `aws configure export-credentials` or a credential_process"
-      )
+    let role = SecurityTokenService.Role(
+      arn: arn,
+      sessionName: settings["role_session_name"],
+      externalID: settings["external_id"],
+      durationSeconds: settings["duration_seconds"].flatMap { Int($0) },
+      name: "the role \(PrintableName.text(arn.utf8)) of \(name)"
+    )
+    if let device = settings["mfa_serial"] {
+      return try openedByCLI(role, device, profileName: settings.profileName)
     }
     let signer: Credentials
     switch (settings["source_profile"], settings["credential_source"]) {
@@ -158,14 +162,24 @@ package final class ProfileSource: CredentialSource {
     case (nil, let source?):
       signer = try credentialSource(source, of: name)
     }
-    let role = SecurityTokenService.Role(
-      arn: arn,
-      sessionName: settings["role_session_name"],
-      externalID: settings["external_id"],
-      durationSeconds: settings["duration_seconds"].flatMap { Int($0) },
-      name: "the role \(PrintableName.text(arn.utf8)) of \(name)"
-    )
     return try SecurityTokenService(context, profile: top).credentials(of: role, signedBy: signer)
+  }
+
+  /// A role that wants the code of a device: nobody can be asked for it here, but by the CLI.
+  private func openedByCLI(
+    _ role: SecurityTokenService.Role,
+    _ device: String,
+    profileName: String
+  ) throws(StoreError) -> Credentials {
+    let cache = RoleSessionCache(context.environment)
+    if let found = cache.credentials(of: role, deviceSerial: device, at: context.clock.now) {
+      return found
+    }
+    let shown = PrintableName.text(profileName.utf8)
+    throw .credentials(
+      "\(role.name) wants a code of the device in mfa_serial; run `aws sts get-caller-identity "
+        + "--profile \(shown)`, which asks for it and keeps the session for wdsfs too"
+    )
   }
 
   private func sourceProfile(

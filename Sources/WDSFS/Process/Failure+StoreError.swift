@@ -30,7 +30,8 @@ extension Failure {
     case .refused(let what, let code, let detail):
       self.init(
         .credentials,
-        "refused: \(what) of \(remote): \(code) \(detail); check credentials, region and policy"
+        "refused: \(what)\(what.contains(remote) ? "" : " of \(remote)"): \(code) \(detail); "
+          + "check credentials, region and policy"
       )
     case .credentials(let detail):
       self.init(
