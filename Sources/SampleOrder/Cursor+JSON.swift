@@ -9,6 +9,9 @@ extension Cursor {
   /// So many gaps a leg may have, lest a bitmap of a few megabytes unfold to gigabytes.
   private static let maxRanges = 1 << 23
 
+  /// As many as `--samples` takes.
+  private static let allowedLengths = 0...(1 << 46)
+
   /// Reads a cursor file.
   ///
   /// - Parameter bytes: The whole file; anybody may have written it.
@@ -94,11 +97,16 @@ extension Cursor {
     let commits = leg.ranks.enumerated().compactMap { rank, progress in
       progress.committedAt.map { "\"\(rank)\": \($0)" }
     }
+    let lengths = leg.ranks.enumerated().compactMap { rank, progress in
+      progress.length.map { "\"\(rank)\": \($0)" }
+    }
+    let known =
+      lengths.isEmpty ? "" : "\n          \"lengths\": {\(lengths.joined(separator: ", "))},"
     return """
               {
                 "worldSize": \(leg.worldSize),
                 "lanes": \(leg.lanes),
-                "committed": {\(commits.joined(separator: ", "))},
+                "committed": {\(commits.joined(separator: ", "))},\(known)
                 "progress": [
       \(progress.joined(separator: ",\n"))
                 ]
@@ -175,6 +183,9 @@ extension Cursor {
       let worldSize: Int
       let lanes: Int
       let committed: [String: Int64]
+
+      /// Of the epochs whose length was known.
+      let lengths: [String: Int]?
       let progress: [String]
     }
   }
@@ -260,6 +271,12 @@ extension Cursor {
         throw .damaged("a leg has more than \(maxRanges) gaps")
       }
       progress.committedAt = leg.committed[String(rank)]
+      if let length = leg.lengths?[String(rank)] {
+        guard Self.allowedLengths.contains(length) else {
+          throw .damaged("the epoch of rank \(rank) has \(length) samples")
+        }
+        progress.length = length
+      }
       ranks.append(progress)
     }
     do {

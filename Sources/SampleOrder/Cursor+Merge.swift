@@ -106,6 +106,7 @@ extension Progress {
       guard epoch == other.epoch else { return epoch < other.epoch ? other : self }
       var both = self
       both.consumed.formUnion(other.consumed)
+      both.length = length ?? other.length
       return both
     }
   }

@@ -1,6 +1,7 @@
 /// How far a rank has got: its epoch, and what it has consumed of it.
 ///
-/// Of earlier epochs it has consumed everything, of later ones nothing.
+/// Of earlier epochs it has consumed everything, of later ones nothing. Two that have consumed the
+/// same are equal, whatever was known of lengths.
 package struct Progress: Hashable, Sendable {
   package var epoch: Int
   package var consumed: Consumed
@@ -8,10 +9,30 @@ package struct Progress: Hashable, Sendable {
   /// When this was committed, in milliseconds since 1970; nil for a rank whose reads count.
   package var committedAt: Int64?
 
-  package init(epoch: Int = 0, consumed: Consumed = .none, committedAt: Int64? = nil) {
+  /// How many positions the epoch has, where that was known; for people, and no part of the order.
+  package var length: Int?
+
+  package init(
+    epoch: Int = 0,
+    consumed: Consumed = .none,
+    committedAt: Int64? = nil,
+    length: Int? = nil
+  ) {
     self.epoch = epoch
     self.consumed = consumed
     self.committedAt = committedAt
+    self.length = length
+  }
+
+  package static func == (left: Progress, right: Progress) -> Bool {
+    left.epoch == right.epoch && left.consumed == right.consumed
+      && left.committedAt == right.committedAt
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(epoch)
+    hasher.combine(consumed)
+    hasher.combine(committedAt)
   }
 
   /// What of an epoch is consumed.

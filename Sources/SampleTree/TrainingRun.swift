@@ -335,7 +335,9 @@ package final class TrainingRun: Sendable {
     var (cursor, present) = state.withLock { ($0.cursor, $0.present) }
     for (split, name) in splitNames.enumerated() {
       for (rank, pass) in present[split] {
-        guard let progress = pass.bookmark?.progress else { continue }
+        guard var progress = pass.bookmark?.progress else { continue }
+        // One that --limit shortened is not the epoch's.
+        if maxRankSamples == Int.max { progress.length = pass.length ?? progress.length }
         cursor.splits[name]?.present.ranks[rank] = progress
       }
     }

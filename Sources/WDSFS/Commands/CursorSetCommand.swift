@@ -56,11 +56,13 @@ struct CursorSetCommand: Subcommand {
     let milliseconds = Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec / 1_000_000)
     for name in names {
       for rank in ranks {
-        let present = cursor.splits[name]?.present.ranks[rank].epoch ?? 0
+        let present = cursor.splits[name]?.present.ranks[rank] ?? Progress()
+        let epoch = request.epoch ?? present.epoch
         cursor.splits[name]?.present.ranks[rank] = Progress(
-          epoch: request.epoch ?? present,
+          epoch: epoch,
           consumed: Consumed(below: request.position),
-          committedAt: milliseconds
+          committedAt: milliseconds,
+          length: epoch == present.epoch ? present.length : nil
         )
       }
     }

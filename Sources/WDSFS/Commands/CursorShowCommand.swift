@@ -8,17 +8,18 @@ struct CursorShowCommand: Subcommand {
     abstract: "Say how far each rank is.",
     discussion: """
         wdsfs cursor show run7.cursor
-      Bars of the whole epoch, whose length a cursor does not know:
+      Bars also of epochs whose length the cursor does not know:
         wdsfs cursor show run7.cursor --samples 1281167
       For programs, and all ranks where there are many:
         wdsfs cursor show run7.cursor --json
 
-      Without --samples the bars are measured by the rank that is farthest on.
+      A mount notes how long a rank's epoch is once all of its shards are counted,
+      at once where the bucket or the cache has an index.
       The cursor of a mount may be looked at; it is at most a second old.
       """
   )
 
-  @Argument(help: "Cursor files, or directories of them.")
+  @Argument(help: "Cursor files, or directories of them.", completion: .file())
   var files: [String]
 
   @Option(
@@ -97,6 +98,9 @@ struct CursorReport: Encodable {
     /// Consumed positions; nil where the epoch is over.
     let consumed: Int?
 
+    /// How many positions the epoch has; nil where that was not known.
+    let length: Int?
+
     /// Consumed ranges beyond `next`.
     let gaps: Int
 
@@ -137,6 +141,7 @@ extension CursorReport.Rank {
     let isOver = progress.consumed.next == Int.max
     next = isOver ? nil : progress.consumed.next
     consumed = isOver ? nil : progress.consumed.count
+    length = progress.length
     gaps = progress.consumed.gapCount
     committedAt = progress.committedAt
   }
@@ -178,29 +183,44 @@ extension CursorReport.Split {
       let sizes = earlierWorldSizes.map { "\($0)" }.joined(separator: ", then ")
       text += "  read at world size \(sizes) before\n"
     }
-    // A rank's share of the epoch; ranks differ by little, or the bar is full a little early.
-    let whole = total.map { ($0 + worldSize - 1) / worldSize } ?? farthest
     var table = TextTable([
       ("rank", .right), ("epoch", .right), ("progress", .left), ("read", .right), ("", .left),
     ])
-    for rank in ranks.prefix(Self.maxRows) {
-      let consumed = rank.consumed ?? whole
+    let shown = ranks.prefix(Self.maxRows)
+    // What the user says holds for all ranks alike; they differ by little, or the bar is full early.
+    let share = total.map { ($0 + worldSize - 1) / worldSize }
+    for rank in shown {
       table.add([
-        "\(rank.rank)", "\(rank.epoch)",
-        NumberText.bar(consumed, of: whole, width: Self.barWidth)
-          + (total == nil || whole == 0 ? "" : " \(min(100, consumed * 100 / whole))%"),
-        rank.consumed.map(NumberText.grouped) ?? "all", rank.words,
+        "\(rank.rank)", "\(rank.epoch)", rank.bar(of: share ?? rank.length, width: Self.barWidth),
+        rank.count(of: share ?? rank.length), rank.words,
       ])
     }
     text += table.text(indent: "  ")
+    if total == nil, shown.contains(where: { $0.length == nil && $0.next != nil && $0.next != 0 }) {
+      text += "  (no bar: not all of that epoch was counted; --samples says how many there are)\n"
+    }
     if ranks.count > Self.maxRows {
       text += "  and \(NumberText.counted(ranks.count - Self.maxRows, "more rank")); see --json\n"
     }
     return text
   }
+}
 
-  /// What the bars are measured by where nobody says how long the epoch is.
-  private var farthest: Int { ranks.compactMap(\.consumed).max() ?? 0 }
+extension CursorReport.Rank {
+  /// How much of the epoch is consumed; empty where nobody knows.
+  fileprivate func bar(of whole: Int?, width: Int) -> String {
+    guard let consumed else { return NumberText.bar(1, of: 1, width: width) + " 100%" }
+    guard let whole, whole > 0 else {
+      return consumed == 0 ? NumberText.bar(0, of: 1, width: width) + " 0%" : ""
+    }
+    let percent = min(100, Int(Double(consumed) / Double(whole) * 100))
+    return NumberText.bar(consumed, of: whole, width: width) + " \(percent)%"
+  }
+
+  fileprivate func count(of whole: Int?) -> String {
+    guard let consumed else { return whole.map { "all \(NumberText.grouped($0))" } ?? "all" }
+    return NumberText.grouped(consumed) + (whole.map { " of \(NumberText.grouped($0))" } ?? "")
+  }
 }
 
 extension CursorReport.Rank {
