@@ -20,6 +20,11 @@ package enum DatasetError: Error, Hashable, Sendable, CustomStringConvertible {
 
   package var description: String {
     switch self {
+    case .noShards(let remote, 0):
+      "nothing lies below \(remote); "
+        + (ShardName.isShard(remote.utf8)
+          ? "that is the name of a shard: give the folder that it lies in"
+          : "check the name of the folder")
     case .noShards(let remote, let count):
       "\(remote) holds no shards, among \(count) \(count == 1 ? "object" : "objects") in all; "
         + "shards end in .tar, .tar.gz, .tgz, .tar.zst, .tar.lz4, .tar.bz2 or .tar.xz"

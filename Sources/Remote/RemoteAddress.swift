@@ -29,9 +29,13 @@ package enum RemoteAddress: Hashable, Sendable {
     } else if text.utf8.first == UInt8(ascii: "/") {
       self = .directory(path: Self.trimmed(text.utf8[...]))
     } else {
+      let isGoogle = Self.after("gs://", text) != nil
       throw .invalid(
-        "the remote \(shown) is none of s3://bucket/prefix, "
-          + "http(s)://host/name-{000..146}.tar, /path and file:///path"
+        isGoogle
+          ? "Google's buckets answer as s3://bucket with an HMAC key and "
+            + "--endpoint-url https://storage.googleapis.com"
+          : "the remote \(shown) is none of s3://bucket/prefix, "
+            + "http(s)://host/name-{000..146}.tar, /path and file:///path"
       )
     }
   }

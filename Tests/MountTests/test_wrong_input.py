@@ -53,6 +53,33 @@ def test_no_shards_below_the_prefix(refused):
     assert "nowhere" in refused(4, remote="s3://small/nowhere")
 
 
+def test_a_shard_in_place_of_its_folder(refused):
+    line = refused(4, remote="s3://small/train/train-000000.tar")
+    assert line.endswith("that is the name of a shard: give the folder that it lies in")
+
+
+def test_a_bucket_without_its_scheme(refused):
+    assert "a bucket is written s3://" in refused(4, remote="small", options=[])
+
+
+def test_a_bucket_of_google(refused):
+    line = refused(2, remote="gs://small/train", options=[])
+    assert "s3://bucket" in line and "storage.googleapis.com" in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_a_cache_directory_on_a_full_disk(refused, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], check=True)
+    try:
+        (disk / "all").write_bytes(bytes(2 << 20))
+        line = refused(9, cache=disk / "cache")
+        assert f"{disk}/cache" in line and "full" in line and "--cache-dir" in line
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def test_no_such_folder(refused, tmp_path):
     assert "missing" in refused(4, remote=tmp_path / "missing", options=[])
 
@@ -138,6 +165,10 @@ def test_an_environment_that_makes_no_sense(refused, store):
 
 
 def test_no_arguments_are_a_usage_error(run):
+    done = run()
+    assert (done.returncode, done.stderr) == (
+        2, "wdsfs: neither a command nor a remote is given; see wdsfs --help\n"
+    )
     assert run("mount").returncode == 2
     assert run("unmount").returncode == 2
     assert run("no-such-command", "--x").returncode == 2

@@ -7,8 +7,9 @@ import WDSFS
   @Test(
     "A wrong command line ends with code 2 and one line",
     arguments: [
-      ([], "missing expected argument '<remote>'"),
-      (["mount"], "missing expected argument"),
+      ([], "neither a command nor a remote is given; see wdsfs --help"),
+      (["statsu"], "no command, and no remote and mountpoint: statsu; see wdsfs --help"),
+      (["mount"], "neither a command nor a remote is given"),
       (["s3://b"], "missing expected argument '<mountpoint>'"),
       (["mount", "s3://b", "/m", "--bogus"], "unknown option '--bogus'"),
       (["mount", "s3://b", "/m", "--worldsize", "2"], "--world-size"),

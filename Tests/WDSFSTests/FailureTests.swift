@@ -28,6 +28,16 @@ import WDSFS
     #expect(failure.sentence.contains("s3://b/p") || failure.sentence.contains(": "))
   }
 
+  @Test func whatHelpsStandsLastAndOnce() {
+    let plain = StoreError.unreachable(endpoint: "https://h", detail: "SSL::wrong version number")
+    #expect(Failure(plain, remote: "s3://b").sentence.hasSuffix("is it http://?"))
+    let advised = StoreError.credentials("none found; give --no-sign-request")
+    #expect(Failure(advised, remote: "s3://b").sentence.hasSuffix("give --no-sign-request"))
+    let path = StoreError.noSuchContainer("the directory /w/b")
+    #expect(Failure(path, remote: "b").sentence.hasSuffix("a bucket is written s3://bucket/folder"))
+    #expect(Failure(path, remote: "file:///w/b").sentence.hasSuffix("bucket and folder"))
+  }
+
   @Test func aSentenceStaysOneHarmlessLine() {
     let failure = Failure(.usage, "a\nb\r\n\u{1b}[31mred\u{9b}x\u{202e}\u{0}\n")
     #expect(failure.description == #"wdsfs: a b \x1B[31mred\u{9b}x\u{202e}\x00"#)

@@ -67,7 +67,7 @@ struct PlanPage {
       <p>\(NumberText.counted(split.shards, "shard")), \(SizeText.bytes(split.bytes)), \
       \(about)\(NumberText.counted(split.samples, "sample")); \
       \(NumberText.counted(split.lanes, "lane")), window \(split.shuffleWindow), partition \
-      \(split.partition); \(NumberText.grouped(split.requests)) range GETs an epoch</p>
+      \(split.partition); \(NumberText.counted(split.requests, "range GET")) an epoch</p>
       <h3>Bytes of each rank</h3>
       \(bars(split.ranks.map { Double($0.bytes) }, label: { SizeText.bytes(Int64($0)) }))
       <h3>The first \(split.firstShards.count) samples of rank 0, and the shard of each</h3>

@@ -47,7 +47,7 @@ struct PlanText {
         + "\(span(ranks.map(\.bytes).min() ?? 0, ranks.map(\.bytes).max() ?? 0, SizeText.bytes)), "
         + "\(about)\(span(ranks.map(\.samples).min() ?? 0, ranks.map(\.samples).max() ?? 0) { NumberText.grouped($0) }) samples"
     )
-    var requests = "\(NumberText.grouped(split.requests)) range GETs an epoch over all ranks"
+    var requests = "\(NumberText.counted(split.requests, "range GET")) an epoch over all ranks"
     if split.countingRequests > 0 {
       requests += ", up to \(NumberText.grouped(split.countingRequests)) before it to count"
     }

@@ -9,7 +9,12 @@ extension Failure {
   package init(_ error: StoreError, remote: String) {
     switch error {
     case .noSuchContainer(let name):
-      self.init(.notFound, "no such remote: \(name); check the name of bucket and folder")
+      // What has no scheme was taken for a path.
+      let advice =
+        remote.contains("://")
+        ? "check the name of bucket and folder"
+        : "check the path; a bucket is written s3://bucket/folder"
+      self.init(.notFound, "no such remote: \(name); \(advice)")
     case .missingShards(let first, let missing, let total):
       self.init(
         .notFound,
@@ -34,12 +39,15 @@ extension Failure {
           + "check credentials, region and policy"
       )
     case .credentials(let detail):
-      self.init(
-        .credentials,
-        "no usable credentials: \(remote): \(detail); see --profile and --no-sign-request"
-      )
+      let advice =
+        detail.contains("--no-sign-request") ? "" : "; see --profile and --no-sign-request"
+      self.init(.credentials, "no usable credentials: \(remote): \(detail)\(advice)")
     case .unreachable(let endpoint, let detail):
-      self.init(.unreachable, "unreachable: \(endpoint): \(detail); check address and network")
+      // OpenSSL's words for a server that answered in plain HTTP.
+      let advice =
+        detail.contains("wrong version number")
+        ? "it speaks no TLS there: is it http://?" : "check address and network"
+      self.init(.unreachable, "unreachable: \(endpoint): \(detail); \(advice)")
     case .exhausted(let what, let attempts, let seconds, let detail):
       self.init(
         .unreachable,

@@ -44,6 +44,13 @@ enum CacheWiring {
       cache.limitMemory(toBytes: MemoryLimit.bytes() / 2)
     }
     guard cache.budgetBytes >= CacheSettings.minBudgetBytes else {
+      if settings.cacheSize == .automatic, let directory {
+        throw Failure(
+          .cache,
+          "cache directory \(directory.path): its disk is full, or nearly; make room, or give "
+            + "another with --cache-dir, or --cache-dir memory"
+        )
+      }
       throw Failure(
         settings.cacheSize == .automatic ? .cache : .usage,
         "a cache of \(cache.budgetBytes >> 10) KiB is too small; give --cache-size "

@@ -170,8 +170,15 @@ package struct MountSettings: Sendable {
     environment: [String: String],
     user: MountingUser
   ) throws(Failure) -> MountSettings {
+    if options.value(.remote) == nil, options.value(.mountpoint) == nil {
+      throw Failure(.usage, "neither a command nor a remote is given; see wdsfs --help")
+    }
     func argument(_ name: OptionName) throws(Failure) -> String {
       if let value = options.value(name) { return value.text }
+      // `wdsfs statsu` is a mount without a mountpoint to the parser, and a slip to its writer.
+      if let word = options.value(.remote)?.text, word.allSatisfy(\.isLetter) {
+        throw Failure(.usage, "no command, and no remote and mountpoint: \(word); see wdsfs --help")
+      }
       throw Failure(.usage, "missing expected argument '<\(name)>'; see wdsfs mount --help")
     }
     return try MountSettings(
