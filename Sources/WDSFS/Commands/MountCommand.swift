@@ -43,7 +43,7 @@ struct MountCommand: Subcommand {
   @Argument(help: "s3://bucket/prefix, http(s)://host/name-{000..146}.tar, or a directory.")
   var remote: String?
 
-  @Argument(help: "An empty directory.")
+  @Argument(help: "An empty directory.", completion: .directory)
   var mountpoint: String?
 
   @OptionGroup(title: "Where the shards are")

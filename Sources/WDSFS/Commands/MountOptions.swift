@@ -50,7 +50,8 @@ struct ConnectionOptions: OptionsGroup {
     help: ArgumentHelp(
       "Believe the authorities of this PEM file only (default: AWS_CA_BUNDLE, or the machine's).",
       valueName: "file"
-    )
+    ),
+    completion: .file()
   )
   var caBundle: String?
 
@@ -109,7 +110,11 @@ struct TreeOptions: OptionsGroup {
   var split: [String] = []
 
   @Option(
-    help: ArgumentHelp("List 0042.jpg (key) or jpg (field) (default: key).", valueName: "key|field")
+    help: ArgumentHelp(
+      "List 0042.jpg (key) or jpg (field) (default: key).",
+      valueName: "key|field"
+    ),
+    completion: .list(["key", "field"])
   )
   var names: String?
 
@@ -128,7 +133,8 @@ struct TreeOptions: OptionsGroup {
     help: ArgumentHelp(
       "A field that cannot be decoded: its raw bytes, an error, or not there (default: eio).",
       valueName: "raw|eio|skip"
-    )
+    ),
+    completion: .list(["raw", "eio", "skip"])
   )
   var onDecodeError: String?
 
@@ -172,7 +178,8 @@ struct OrderOptionsGroup: OptionsGroup {
     help: ArgumentHelp(
       "none: as they lie. shards: shards change places. full: samples as well (default: none).",
       valueName: "none|shards|full"
-    )
+    ),
+    completion: .list(["none", "shards", "full"])
   )
   var shuffle: String?
 
@@ -210,7 +217,8 @@ struct OrderOptionsGroup: OptionsGroup {
       starts at once. auto: samples where the bucket states the counts (default: auto).
       """,
       valueName: "auto|samples|shards"
-    )
+    ),
+    completion: .list(["auto", "samples", "shards"])
   )
   var partition: String?
 
@@ -218,7 +226,8 @@ struct OrderOptionsGroup: OptionsGroup {
     help: ArgumentHelp(
       "Exactly equal lengths: drop what is over, or repeat to fill up.",
       valueName: "drop|repeat"
-    )
+    ),
+    completion: .list(["drop", "repeat"])
   )
   var equalize: String?
 
@@ -234,12 +243,14 @@ struct OrderOptionsGroup: OptionsGroup {
       written. A directory: all *.cursor in it, HOST@MOUNT.cursor is written.
       """,
       valueName: "file|dir"
-    )
+    ),
+    completion: .file()
   )
   var cursor: [String] = []
 
   @Option(
-    help: ArgumentHelp("One line for each sample served, for wdsfs verify.", valueName: "file")
+    help: ArgumentHelp("One line for each sample served, for wdsfs verify.", valueName: "file"),
+    completion: .file()
   )
   var ledger: String?
 
@@ -265,7 +276,8 @@ struct CacheOptions: OptionsGroup {
     help: ArgumentHelp(
       "Where what was read is kept (default: /var/cache/wdsfs, or ~/.cache/wdsfs).",
       valueName: "dir|memory"
-    )
+    ),
+    completion: .directory
   )
   var cacheDirectory: String?
 
@@ -324,7 +336,8 @@ struct ProcessOptions: OptionsGroup {
     help: ArgumentHelp(
       "Options in TOML, by the names here: cache-size = \"200GB\".",
       valueName: "file"
-    )
+    ),
+    completion: .file()
   )
   var config: String?
 
@@ -335,11 +348,15 @@ struct ProcessOptions: OptionsGroup {
     help: ArgumentHelp(
       "trace, debug, info, notice, warning, error or critical (default: info).",
       valueName: "level"
-    )
+    ),
+    completion: .list(["trace", "debug", "info", "notice", "warning", "error", "critical"])
   )
   var logLevel: String?
 
-  @Option(help: ArgumentHelp("Log there, not to stderr or syslog.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Log there, not to stderr or syslog.", valueName: "file"),
+    completion: .file()
+  )
   var logFile: String?
 
   @Option(

@@ -27,7 +27,7 @@ struct StatusCommand: Subcommand {
       """
   )
 
-  @Argument(help: "Where wdsfs is mounted.")
+  @Argument(help: "Where wdsfs is mounted.", completion: .directory)
   var mountpoint: String
 
   @Flag(help: "Look once and end.")

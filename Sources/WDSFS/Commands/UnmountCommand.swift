@@ -12,7 +12,7 @@ struct UnmountCommand: Subcommand {
     aliases: ["umount"]
   )
 
-  @Argument(help: "Where wdsfs is mounted.")
+  @Argument(help: "Where wdsfs is mounted.", completion: .directory)
   var mountpoint: String
 
   @Flag(help: "Detach now; the process ends when the last open file is closed.")
