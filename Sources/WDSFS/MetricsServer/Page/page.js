@@ -3,6 +3,8 @@
 "use strict";
 
 const keptSeconds = 300;
+// A page just opened shows one minute, and more as it comes.
+const leastSeconds = 60;
 const rateSeconds = 5;
 const paceSeconds = 60;
 const maxRanks = 512;
@@ -164,13 +166,14 @@ function draw(plot) {
   const last = points[points.length - 1];
   const values = plot.series.flatMap(([key]) => points.map((point) => point[key] ?? 0));
   const top = plot.top ?? roundTop(Math.max(...values));
+  const seconds = Math.min(keptSeconds, Math.max(leastSeconds, last.at - points[0].at));
   const x = (at) => size.width - size.right
-    - (last.at - at) / keptSeconds * (size.width - size.left - size.right);
+    - (last.at - at) / seconds * (size.width - size.left - size.right);
   const y = (value) => size.height - size.bottom
     - Math.min(1, value / top) * (size.height - size.top - size.bottom);
   const svg = element("svg", {
     viewBox: `0 0 ${size.width} ${size.height}`, preserveAspectRatio: "none", role: "img",
-    "aria-label": `${plot.title} over the last five minutes`,
+    "aria-label": `${plot.title} over the last ${clock(seconds)} minutes`,
   });
   for (const part of [0, 0.5, 1]) {
     svg.append(element("line", {
@@ -178,7 +181,7 @@ function draw(plot) {
     }));
   }
   svg.append(element("text", { x: size.left, y: size.top - 4 }, plot.text(top)));
-  svg.append(element("text", { x: size.left, y: size.height - 3 }, "5 min ago"));
+  svg.append(element("text", { x: size.left, y: size.height - 3 }, `${clock(seconds)} ago`));
   svg.append(element("text", { x: size.width - size.right, y: size.height - 3, "text-anchor": "end" }, "now"));
   const caption = element("figcaption", {}, element("b", {}, plot.title));
   plot.series.forEach(([key, name], number) => {
