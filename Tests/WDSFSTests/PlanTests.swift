@@ -44,6 +44,18 @@ import WDSFS
     }
   }
 
+  @Test func ranksOfSmallShardsAreNotTakenForEmpty() throws {
+    let plan = try Plan(
+      Self.input([12_000, 10_240, 11_000]) {
+        $0.worldSize = 3
+        $0.shuffle = .full
+      }
+    )
+    let split = try #require(plan.splits.first)
+    #expect(split.ranks.allSatisfy { $0.samples > 0 && $0.bytes > 0 })
+    #expect(!plan.warnings.contains { $0.name == "empty-ranks" })
+  }
+
   @Test func theCacheThatIsEnoughHoldsEveryOpenWindow() throws {
     let sizes = [Int64](repeating: 1000 * Self.megabyte, count: 128)
     let plan = try Plan(

@@ -19,7 +19,8 @@ struct PlanCommand: MountLikeCommand {
           --html plan.html
 
       It lists the remote and reads nothing of it. Warnings stand first, the one
-      that matters most on top. Without --samples a sample is taken to have 110 kB.
+      that matters most on top. Without --samples a sample is taken to have 110 kB,
+      or an eighth of a shard where that is less.
       """
   )
 

@@ -21,7 +21,7 @@ struct InfoPage {
       table { border-collapse: collapse; width: 100%; } td, th { padding: .25em .7em; text-align: right;
       border-bottom: 1px solid var(--line); white-space: nowrap; } td:first-child, th:first-child { text-align: left; }
       .figures { display: flex; flex-wrap: wrap; gap: 2em; margin: 1em 0; } .figures b { display: block; font-size: 1.5em; }
-      .plots { display: flex; flex-wrap: wrap; gap: 1em; } figure { margin: 0; }
+      .plots { display: flex; flex-wrap: wrap; gap: 1em 1.5em; margin-top: 1em; } figure { margin: 0; }
       figcaption { font-size: .85em; overflow-wrap: anywhere; max-width: 15em; }
       svg rect { fill: var(--bar); } svg text { fill: currentColor; font-size: 10px; }
       .pictures { display: flex; flex-wrap: wrap; gap: 1em; } .pictures img { height: 128px; max-width: 20em;

@@ -56,6 +56,9 @@ package struct Plan: Sendable, Encodable {
   /// A sample of which nothing is known is taken to be as large as a photograph.
   package static let assumedSampleBytes: Int64 = 110_000
 
+  /// And no larger than lets a shard hold so many: nobody makes tars of one photograph each.
+  static let leastSamplesOfShard: Int64 = 8
+
   /// What one range GET of read-ahead brings, and what one sample read out of order brings.
   static let requestBytes: Int64 = 4 << 20
   static let chunkBytes: Int64 = 1 << 20
@@ -203,7 +206,8 @@ package struct Plan: Sendable, Encodable {
     if let count = split.sampleCount, count > 0, bytes > 0 {
       mean = Double(bytes) / Double(count)
     } else {
-      mean = Double(assumedSampleBytes)
+      let shards = Int64(max(1, split.shardBytes.count))
+      mean = Double(max(1, min(assumedSampleBytes, bytes / shards / leastSamplesOfShard)))
     }
     var before: Int64 = 0
     return split.shardBytes.map { size in

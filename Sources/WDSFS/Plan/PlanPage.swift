@@ -70,7 +70,7 @@ struct PlanPage {
       \(split.partition); \(NumberText.counted(split.requests, "range GET")) an epoch</p>
       <h3>Bytes of each rank</h3>
       \(bars(split.ranks.map { Double($0.bytes) }, label: { SizeText.bytes(Int64($0)) }))
-      <h3>The first \(split.firstShards.count) samples of rank 0, and the shard of each</h3>
+      <h3>The first \(NumberText.counted(split.firstShards.count, "sample")) of rank 0, and the shard of each</h3>
       \(dots(split))
       """
   }
@@ -90,8 +90,10 @@ struct PlanPage {
         "height=\"\(Self.number(height))\"><title>rank \(place): \(label(value))</title></rect>\n"
     }
     text += "<text x=\"40\" y=\"10\">\(label(most))</text><text x=\"40\" y=\"142\">rank 0</text>"
-    text += "<text x=\"900\" y=\"142\" text-anchor=\"end\">rank \(shown.count - 1)</text></svg>"
-    return text
+    if shown.count > 1 {
+      text += "<text x=\"900\" y=\"142\" text-anchor=\"end\">rank \(shown.count - 1)</text>"
+    }
+    return text + "</svg>"
   }
 
   private func dots(_ split: Plan.Split) -> String {
