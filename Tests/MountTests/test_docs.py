@@ -16,7 +16,7 @@ import sys
 import pytest
 from PIL import Image
 
-from harness import manual, mounts, shards
+from harness import bench_page, manual, mounts, shards
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2]
 STAND_INS = pathlib.Path(__file__).resolve().parent / "stand_ins"
@@ -70,6 +70,16 @@ def test_the_reference_is_what_the_help_says(binary):
     assert written == manual.reference(binary), (
         "docs/reference.md is old: PYTHONPATH=scripts python3 -m harness.manual "
         ".build/debug/wdsfs reference > docs/reference.md"
+    )
+
+
+def test_the_readme_has_the_figures_of_the_performance_page():
+    measured = (PACKAGE / "docs/performance.md").read_text()
+    shown = (PACKAGE / "README.md").read_text()
+    table = "".join(line + "\n" for line in bench_page.summary(measured))
+    assert table.count("\n") > 5
+    assert bench_page.BEGIN + table + bench_page.END in shown, (
+        "README.md is old: PYTHONPATH=scripts python3 -m harness.bench_page"
     )
 
 

@@ -1,5 +1,10 @@
-"""The page and the plot that a benchmark's figures are shown by."""
+"""The page and the plot that a benchmark's figures are shown by, and the short table of the README.
 
+    python3 -m harness.bench_page       the README's table anew, from docs/performance.md
+"""
+
+import pathlib
+import re
 import statistics
 
 from .console import say
@@ -89,12 +94,37 @@ def write(document, grouped, package):
     ]
     for (profile, server), rows in groups.items():
         lines += [f"### {TITLES.get((profile, server), f'{profile}, {server}')}", "", *table(rows), ""]
-    page = package / "docs/performance.md"
+    replace_figures(package / "docs/performance.md", "\n".join(lines))
+    draw(groups, package / "docs/performance.svg")
+    write_summary(package)
+    say("wrote docs/performance.md, docs/performance.svg and the table of README.md")
+
+
+def replace_figures(page, figures):
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    page.write_text(before + BEGIN + "\n".join(lines) + END + after, encoding="utf-8")
-    draw(groups, package / "docs/performance.svg")
-    say("wrote docs/performance.md and docs/performance.svg")
+    page.write_text(before + BEGIN + figures + END + after, encoding="utf-8")
+
+
+def summary(page):
+    """Of each contender the samples a second, a column for each table of docs/performance.md."""
+    titles, rates = [], {}
+    for line in page.partition(BEGIN)[2].partition(END)[0].splitlines():
+        if line.startswith("### "):
+            titles.append(line[4:])
+        row = re.match(r"\| ([^|]+) \| ([\d,]+) \|", line)
+        if row:
+            rates.setdefault(row[1], {})[titles[-1]] = row[2]
+    yield "| samples/s | " + " | ".join(title[0].lower() + title[1:] for title in titles) + " |"
+    yield "| --- |" + " ---: |" * len(titles)
+    last = {name: int(of.get(titles[-1], "0").replace(",", "")) for name, of in rates.items()}
+    for name in sorted(rates, key=lambda name: -last[name]):
+        yield f"| {name} | " + " | ".join(rates[name].get(title, "–") for title in titles) + " |"
+
+
+def write_summary(package):
+    page = (package / "docs/performance.md").read_text(encoding="utf-8")
+    replace_figures(package / "README.md", "".join(line + "\n" for line in summary(page)))
 
 
 def loader_rates(document):
@@ -147,3 +177,7 @@ def draw_loaders(rates, path):
     axis.set_xlabel("samples/s, medians: above cold, below warm", fontsize=8)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    write_summary(pathlib.Path(__file__).resolve().parents[2])
