@@ -84,6 +84,12 @@ def cursor_document(mount):
     return json.loads((mount.point / ".wdsfs/cursor.json").read_text())
 
 
+def progress(mount):
+    """By split what each rank of each leg has consumed."""
+    splits = cursor_document(mount)["splits"]
+    return {name: [leg["progress"] for leg in split["legs"]] for name, split in splits.items()}
+
+
 def saved(path, split="train"):
     """For each rank of a saved cursor's last leg its epoch, and what was consumed of it."""
     with open(path, encoding="utf-8") as file:
