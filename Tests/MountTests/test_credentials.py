@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import secrets
+import subprocess
 import time
 
 import pytest
@@ -200,6 +201,11 @@ def test_a_container_endpoint_is_asked_past_any_proxy(mount, environment, cloud,
     log = made.log.read_text()
     assert "the container endpoint" in log and f"until={iso8601(services.end)}" in log
     assert "pod-token" not in log
+    told = subprocess.run(
+        [made.binary, "doctor", "s3://cloud"], env=variables, capture_output=True, text=True, timeout=60
+    ).stdout
+    assert f"the container endpoint, which end at {iso8601(services.end)}" in " ".join(told.split())
+    assert "pod-token" not in told
 
 
 def test_an_instance_is_asked_in_a_session(mount, environment, cloud, services):

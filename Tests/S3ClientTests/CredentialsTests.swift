@@ -185,6 +185,22 @@ import Testing
     #expect(host.headers["host"]?.hasPrefix("bucket.localhost:") ?? false)
   }
 
+  @Test("the profile says how buckets are addressed, unless an option does")
+  func profileStyle() throws {
+    let files = try TemporaryDirectory()
+    try files.write("[default]\ns3 =\n  addressing_style = virtual\n".utf8, to: "config")
+    func host(_ change: (inout S3Options) -> Void) throws -> String {
+      let made = try request(bucket: "bucket") { options in
+        options.profile = "default"
+        options.environment = ["AWS_CONFIG_FILE": files.path + "/config"]
+        change(&options)
+      }
+      return try #require(made.headers["host"])
+    }
+    #expect(try host { _ in }.hasPrefix("bucket.localhost:"))
+    #expect(try host { $0.addressing = .path }.hasPrefix("localhost:"))
+  }
+
   @Test(
     "an endpoint or a region that makes no sense is refused",
     arguments: [
