@@ -15,6 +15,14 @@ PACKAGE = pathlib.Path(__file__).resolve().parents[2]
 DEFAULT_LIMIT = 60
 
 
+def pytest_terminal_summary(terminalreporter):
+    """For docs/reliability.md: a wrong byte, or a test that hangs, is a failure and named above."""
+    if trees.compared["fields"]:
+        terminalreporter.write_line(
+            "compared with what went in: {fields:,} fields, {bytes:,} bytes".format(**trees.compared)
+        )
+
+
 def pytest_collection_modifyitems(items):
     if not os.environ.get("WDSFS_TEST_LONG"):
         for item in items:

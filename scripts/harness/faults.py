@@ -1,13 +1,15 @@
 """A relay that does to each request what networks and servers do on a bad day.
 
-    python -m harness.faults UPSTREAM PERCENT SEED      (http://host:port)
+    python -m harness.faults UPSTREAM MIX SEED      (http://host:port)
 
-Each kind of fault strikes that many of a hundred GETs of an object, and so some of all of them; a LIST
-is left alone. What strikes is drawn by a generator of the seed. Commands arrive on stdin, one line
+MIX says how many of a hundred GETs of an object each kind of fault strikes: one number for all kinds, or
+`stall=2,slow_down=10`. A LIST is left alone. What strikes is drawn by a generator of the seed. Commands arrive on stdin, one line
 each, and are answered on stdout by one line of JSON:
 
     counts            requests so far, and how often each fault struck
     calm              from now on nothing is done to them
+    strike MIX        from now on this is done to them
+    allow N           no more than N a second from now on; others are told to slow down
 """
 
 import collections
@@ -122,27 +124,56 @@ class Fault:
 KINDS = {name: kind for name, kind in vars(Fault).items() if isinstance(kind, staticmethod)}
 
 
+def shares_of(mix):
+    """How many of one GET each kind strikes, by its name."""
+    if "=" not in mix:
+        return dict.fromkeys(KINDS, float(mix) / 100)
+    pairs = [part.split("=") for part in mix.split(",")]
+    return {name: float(percent) / 100 for name, percent in pairs}
+
+
 class State:
     """Draws the faults and counts them."""
 
-    def __init__(self, percent, seed):
+    def __init__(self, mix, seed):
         self.lock, self.generator = threading.Lock(), random.Random(seed)
-        self.share, self.counts = percent / 100, collections.Counter()
+        self.shares, self.counts = shares_of(mix), collections.Counter()
+        self.allowed, self.latest = None, collections.deque()
 
     def draw(self):
         with self.lock:
             self.counts["requests"] += 1
-            place = self.generator.random() / self.share if self.share else len(KINDS)
-            if place >= len(KINDS):
+            place = self.generator.random()
+            name = "slow_down" if self.is_too_many() else None
+            for kind, share in self.shares.items():
+                if name is None and place < share:
+                    name = kind
+                place -= share
+            if name is None:
                 return None
-            name = list(KINDS)[int(place)]
             self.counts[name] += 1
             return getattr(Fault, name)
 
+    def is_too_many(self):
+        if self.allowed is None:
+            return False
+        now = time.monotonic()
+        while self.latest and now - self.latest[0] > 1:
+            self.latest.popleft()
+        if len(self.latest) >= self.allowed:
+            return True
+        self.latest.append(now)
+        return False
+
     def obey(self, line):
+        verb, _, rest = line.strip().partition(" ")
         with self.lock:
-            if line.strip() == "calm":
-                self.share = 0
+            if verb == "calm":
+                self.shares, self.allowed = {}, None
+            elif verb == "strike":
+                self.shares = shares_of(rest)
+            elif verb == "allow":
+                self.allowed = int(rest)
             return dict(self.counts)
 
 
@@ -203,12 +234,12 @@ class Handler(relay.Handler):
 class FaultyRelay(relay.Relay):
     """The relay as its users see it: an endpoint, and the counts."""
 
-    def __init__(self, upstream, scratch, percent, seed):
+    def __init__(self, upstream, scratch, mix, seed):
         super().__init__(upstream, scratch)
-        self.percent, self.seed = percent, seed
+        self.mix, self.seed = mix, seed
 
     def command(self):
-        return [sys.executable, "-m", "harness.faults", self.upstream, str(self.percent), str(self.seed)]
+        return [sys.executable, "-m", "harness.faults", self.upstream, str(self.mix), str(self.seed)]
 
     def counts(self):
         return self.ask("counts")
@@ -216,10 +247,16 @@ class FaultyRelay(relay.Relay):
     def calm(self):
         self.ask("calm")
 
+    def strike(self, mix):
+        self.ask(f"strike {mix}")
+
+    def allow(self, count):
+        self.ask(f"allow {count}")
+
 
 def main():
     Handler.upstream = urllib.parse.urlsplit(sys.argv[1]).netloc
-    Handler.faults = State(float(sys.argv[2]), sys.argv[3])
+    Handler.faults = State(sys.argv[2], sys.argv[3])
     listener = relay.Listener(("127.0.0.1", 0), Handler)
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{listener.server_port}", flush=True)
