@@ -19,7 +19,8 @@ package struct DecodedField: Hashable, Sendable {
 /// What is decoded, what is being decoded, and what could not be: decides, and does nothing.
 ///
 /// Results stay until others need their room: those that were read to their end go first, the oldest
-/// of each kind before the others.
+/// of each kind before the others. Of those that are soon decoded again only the last stay once they
+/// were read: the next ones get memory that is at hand, rather than fresh pages.
 struct DecodedStore {
   enum Finding {
     case ready([UInt8])
@@ -34,6 +35,17 @@ struct DecodedStore {
     let end: ContinuousClock.Instant?
   }
 
+  private struct Kept {
+    let bytes: [UInt8]
+    var isRead = false
+
+    /// Whether it counts in `passingBytes`.
+    var isPassing = false
+  }
+
+  /// Results that were read, and are soon decoded again, take no more than that.
+  static let maxPassingBytes = 32 << 20
+
   /// How long a failure counts that may pass: long enough for all the requests of one reader.
   static let passingFailureTime: Duration = .seconds(5)
   private static let maxFailureCount = 65_536
@@ -41,7 +53,8 @@ struct DecodedStore {
   let maxBytes: Int
   private(set) var usedBytes = 0
   private(set) var isClosed = false
-  private var results: [DecodedField: (bytes: [UInt8], isRead: Bool)] = [:]
+  private var results: [DecodedField: Kept] = [:]
+  private var passingBytes = 0
   private var failures: [DecodedField: Failure] = [:]
   private var waiters: [DecodedField: [any CacheWaiter]] = [:]
 
@@ -50,6 +63,7 @@ struct DecodedStore {
   /// Either may hold some that are gone.
   private var byAge: Deque<DecodedField> = []
   private var read: Deque<DecodedField> = []
+  private var passing: Deque<DecodedField> = []
 
   init(maxBytes: Int) {
     self.maxBytes = maxBytes
@@ -124,27 +138,52 @@ struct DecodedStore {
     guard results[field] == nil else { return }
     failures[field] = nil
     while usedBytes > maxBytes - bytes.count, evictOne() {}
-    results[field] = (bytes, false)
+    results[field] = Kept(bytes: bytes)
     usedBytes += bytes.count
     byAge.append(field)
   }
 
   private mutating func evictOne() -> Bool {
-    while let field = read.popFirst() ?? byAge.popFirst() {
-      guard let result = results.removeValue(forKey: field) else { continue }
-      usedBytes -= result.bytes.count
-      return true
+    while let field = passing.popFirst() ?? read.popFirst() ?? byAge.popFirst() {
+      if evict(field) { return true }
     }
     return false
   }
 
+  private mutating func evict(_ field: DecodedField) -> Bool {
+    guard let result = results.removeValue(forKey: field) else { return false }
+    usedBytes -= result.bytes.count
+    if result.isPassing { passingBytes -= result.bytes.count }
+    return true
+  }
+
   /// Notes that a result was read to its end.
-  mutating func noteRead(_ field: DecodedField) {
-    guard results[field]?.isRead == false else { return }
-    results[field]?.isRead = true
-    read.append(field)
-    // Those that left as read ones are still named by age.
-    if byAge.count > 64 + 2 * results.count { byAge.removeAll { results[$0] == nil } }
+  ///
+  /// - Parameters:
+  ///   - field: Which.
+  ///   - isPassing: Whether to decode it again takes no longer than to keep it is worth.
+  mutating func noteRead(_ field: DecodedField, isPassing: Bool = false) {
+    guard var result = results[field], !result.isRead else { return }
+    let count = result.bytes.count
+    result.isRead = true
+    result.isPassing = isPassing && count <= Self.maxPassingBytes / 8
+    results[field] = result
+    if result.isPassing {
+      passingBytes += count
+      passing.append(field)
+      while passingBytes > Self.maxPassingBytes, let oldest = passing.popFirst() {
+        _ = evict(oldest)
+      }
+    } else {
+      read.append(field)
+    }
+    forgetNames()
+  }
+
+  /// Drops names of what is gone, where they are many.
+  private mutating func forgetNames() {
+    let most = 64 + 2 * results.count
+    if byAge.count > most { byAge.removeAll { results[$0] == nil } }
   }
 
   /// Refuses every wish from now on.
@@ -155,6 +194,7 @@ struct DecodedStore {
       isClosed = true
       waiters = [:]
       results = [:]
+      passingBytes = 0
     }
     return waiters.values.flatMap(\.self)
   }

@@ -146,8 +146,8 @@ struct ImageArray {
     }
     headerBytes = header.count
     bytes = [UInt8](unsafeUninitializedCapacity: header.count + count) { buffer, used in
+      // The rows are written whole, or the array is given to nobody.
       _ = buffer.initialize(from: header)
-      buffer[header.count...].initialize(repeating: 0)
       used = header.count + count
     }
   }

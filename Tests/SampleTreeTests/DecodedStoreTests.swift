@@ -52,6 +52,24 @@ import Testing
     #expect(store.usedBytes == 100 && has(store, 6) && !has(store, 5))
   }
 
+  @Test("Of what is soon decoded again only the last stay once they were read, and all that nobody read")
+  func passing() {
+    let limit = DecodedStore.maxPassingBytes
+    let each = limit / 16
+    var store = DecodedStore(maxBytes: 4 * limit)
+    for ordinal in 0..<40 { put(each, ordinal, in: &store) }
+    for ordinal in 0..<30 { store.noteRead(field(ordinal), isPassing: true) }
+    #expect((0..<40).map { has(store, $0) } == (0..<40).map { $0 >= 14 })
+    #expect(store.usedBytes == 26 * each)
+    // One that is read again after it went counts anew, and a large one stays.
+    put(each, 0, in: &store)
+    store.noteRead(field(0), isPassing: true)
+    put(limit / 4, 40, in: &store)
+    store.noteRead(field(40), isPassing: true)
+    #expect(has(store, 0) && has(store, 40) && !has(store, 14) && has(store, 15))
+    #expect(store.usedBytes == 26 * each + limit / 4)
+  }
+
   @Test("Reading the same fields again and again leaves nothing behind")
   func bounded() {
     var store = DecodedStore(maxBytes: 100)

@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 import Logging
 import Remote
@@ -17,6 +18,7 @@ enum SchemaWiring {
   ) throws(Failure) -> FieldDecoding? {
     guard !settings.schema.isEmpty else { return nil }
     let budget = try CacheWiring.plannedBytes(settings, address)
+    keepFreedMemory()
     do throws(ProgramError) {
       return try FieldDecoding(
         rules: settings.schema,
@@ -28,6 +30,15 @@ enum SchemaWiring {
     } catch {
       throw Failure(.usage, "--schema: \(error); install it, or give its whole path")
     }
+  }
+
+  /// Has an image lie where another one lay.
+  ///
+  /// By glibc's own rules each array of half a megabyte goes back to the kernel and comes again page
+  /// by page, which takes as long as to decode it.
+  private static func keepFreedMemory() {
+    mallopt(M_MMAP_THRESHOLD, 32 << 20)
+    mallopt(M_TRIM_THRESHOLD, 64 << 20)
   }
 
   /// So many of a split's first samples are looked at.
