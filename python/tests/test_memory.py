@@ -82,7 +82,6 @@ def test_batches_are_as_torchs_own_collate_makes_them(mixed, num_workers):
         numbers = range(first, first + 8)
         big = batch["big.npy"]
         assert big.dtype == torch.uint8 and big.shape == (8, 90, 100, 3) and big.is_contiguous()
-        assert big.is_shared() == (num_workers > 0)
         assert [int(one.float().mean()) for one in big] == list(numbers)
         assert [one.tolist() for one in batch["odd.npy"]] == [list(range(number % 3)) for number in numbers]
         assert batch["txt"] == [str(number) for number in numbers]
@@ -100,4 +99,19 @@ def test_the_users_own_start_of_a_worker_runs_too(mixed):
 def test_without_glibc_all_goes_on(monkeypatch):
     monkeypatch.setattr(memory, "_libc", None)
     memory.keep()
-    memory._touch(torch.zeros(10_000))
+    memory.touch(torch.zeros(10_000))
+
+
+def test_fields_of_every_size_are_read_whole(tmp_path):
+    sizes = {"none": 0, "small": 10, "page": 32 << 10, "odd": 100_003, "requests": (3 << 20) + 17}
+    fields = {name: numpy.random.default_rng(size).bytes(size) for name, size in sizes.items()}
+    dataset = shards.Dataset(tmp_path / "set")
+    dataset.add_shard("train", "train-000000.tar", [("one", fields)])
+    with wdsfs.Mount(dataset.folder) as mount:
+        for folder in (mount.rank("train"), mount.rank("train", 0)):
+            for asked in (None, list(fields), ["odd", "missing"]):
+                for writable in ((), ("odd", "requests", "none")):
+                    found = folder.read(0, asked, writable)
+                    assert found == {name: fields[name] for name in asked or fields if name in fields}
+                    for name, data in found.items():
+                        assert type(data) is (bytearray if name in writable else bytes)

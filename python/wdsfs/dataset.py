@@ -62,7 +62,7 @@ class _Samples:
 
     def sample(self, folder: RankFolder, position: int) -> Any:
         """Reads, decodes and processes one sample."""
-        raw = folder.read(position, self.fields)
+        raw = folder.read(position, self.fields, self.schema.in_place)
         info = folder.info(position) if self.with_info else None
         return self._processed(raw, f"sample {position} of {folder.path}", info, position)
 

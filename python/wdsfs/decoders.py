@@ -44,8 +44,9 @@ def _npy(value: bytes) -> Any:
         start = 10 + int.from_bytes(value[8:10], "little")
         kind, shape = _plain_array(bytes(value[10:start]))
         if kind is not None and len(value) - start == kind.itemsize * math.prod(shape):
-            # A copy, since torch wants arrays that it may write to.
-            return numpy.frombuffer(value, kind, offset=start).reshape(shape).copy()
+            array = numpy.frombuffer(value, kind, offset=start).reshape(shape)
+            # Torch wants arrays that it may write to.
+            return array if isinstance(value, bytearray) else array.copy()
     return numpy.load(io.BytesIO(value), allow_pickle=False)
 
 
@@ -147,6 +148,8 @@ class Schema:
             bare = field[len(self.prefix) :].lower()
             self.names[bare] = decoder if isinstance(decoder, str) else "your decoder"
             self.decoders[bare] = self._decoder(field, decoder, allow_pickle)
+        # What is decoded in place, if its bytes may be written to.
+        self.in_place = frozenset(field for field, decoder in self.decoders.items() if decoder is _npy)
 
     @staticmethod
     def _decoder(field: str, decoder: Union[str, Decoder], allow_pickle: bool) -> Decoder:

@@ -35,7 +35,7 @@ def keep() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def _touch(tensor: torch.Tensor) -> None:
+def touch(tensor: torch.Tensor) -> None:
     """Gets all of a tensor's pages at once, rather than one by one as it is written."""
     start = -(-tensor.data_ptr() // _PAGE_BYTES) * _PAGE_BYTES
     count = tensor.data_ptr() + tensor.nbytes - start
@@ -43,7 +43,7 @@ def _touch(tensor: torch.Tensor) -> None:
         _madvise(start, count // _PAGE_BYTES * _PAGE_BYTES, _MADV_POPULATE_WRITE)
 
 
-def _stacked(
+def stacked(
     tensors: List[torch.Tensor],
     *,
     collate_fn_map: Optional[Dict[Union[Type, Tuple[Type, ...]], Any]] = None,
@@ -56,13 +56,13 @@ def _stacked(
     size = (len(tensors), *first.shape)
     storage = first._typed_storage()._new_shared(len(tensors) * first.numel(), device="cpu")
     out = first.new(storage).resize_(*size)
-    _touch(out)
+    touch(out)
     return torch.stack(tensors, 0, out=out)
 
 
-_BY_TYPE = {**default_collate_fn_map, torch.Tensor: _stacked}
+_BY_TYPE = {**default_collate_fn_map, torch.Tensor: stacked}
 
 
 def default_collate(values: List[Any]) -> Any:
-    """Torch's `default_collate`, by `_stacked`."""
+    """Torch's `default_collate`, by `stacked`."""
     return collate(values, collate_fn_map=_BY_TYPE)

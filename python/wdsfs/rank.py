@@ -1,14 +1,19 @@
 """One rank of a split below a mount: its samples in order, and the place it has reached."""
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import pathlib
-from typing import Dict, Iterable, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Container, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple, Union
 
 from .errors import MountFailed, StateError
 
 _READ_BYTES = 1 << 20
+# What is read once has no use for the kernel's file cache, whose fresh pages take longer to get than to fill. A
+# smaller file may have come into it with its listing.
+_DIRECT_BYTES = 32 << 10
 
 
 class SampleInfo(NamedTuple):
@@ -35,6 +40,8 @@ class RankFolder:
     ) -> None:
         self.point, self.split, self.rank = os.fspath(point), split, rank
         self.names = names
+        # A fixed epoch may be read again.
+        self._is_direct = epoch is None
         top = self.point if epoch is None else f"{self.point}/.epochs/{epoch}"
         self.path = f"{top}/{split}/{rank}"
 
@@ -69,19 +76,27 @@ class RankFolder:
                 if position >= start:
                     yield position
 
-    def read(self, position: int, fields: Optional[Iterable[str]] = None) -> Dict[str, bytes]:
-        """A sample's fields by name, in the order of its shard; only those asked for, if any are."""
+    def read(
+        self, position: int, fields: Optional[Iterable[str]] = None, writable: Container[str] = ()
+    ) -> Dict[str, Union[bytes, bytearray]]:
+        """A sample's fields by name, in the order of its shard; only those asked for, if any are.
+
+        Those that are to be `writable` come as a bytearray.
+        """
+        is_direct = self._is_direct
         folder = f"{self.path}/{position:08d}"
         if fields is not None:
             # Every field answers to its bare name, so that nothing need be listed.
-            found = ((field, _contents_if_there(f"{folder}/{field}")) for field in fields)
+            found = (
+                (field, _contents_if_there(f"{folder}/{field}", is_direct, field in writable)) for field in fields
+            )
             return {field: data for field, data in found if data is not None}
-        if self.names == "field":
-            return {name: _contents(f"{folder}/{name}") for name in os.listdir(folder)}
-        # KEY.FIELD; the key's last part has no dot.
-        return {
-            name.partition(".")[2] or name: _contents(f"{folder}/{name}") for name in os.listdir(folder)
-        }
+        found = {}
+        for name in os.listdir(folder):
+            # KEY.FIELD; the key's last part has no dot.
+            field = name if self.names == "field" else name.partition(".")[2] or name
+            found[field] = _contents(f"{folder}/{name}", is_direct, field in writable)
+        return found
 
     def info(self, position: int) -> SampleInfo:
         folder = f"{self.path}/{position:08d}"
@@ -147,26 +162,44 @@ class RankFolder:
             raise difference(cursor, self.cursor()) from None
 
 
-def _contents(path: str) -> bytes:
+def _contents(path: str, is_direct: bool = False, is_writable: bool = False) -> Union[bytes, bytearray]:
     file = os.open(path, os.O_RDONLY)
     try:
-        left = os.fstat(file).st_size
-        data = os.read(file, left)
-        if len(data) == left:
-            return data
-        parts = [data]
-        left -= len(data)
-        while left > 0 and parts[-1]:
-            parts.append(os.read(file, min(left, _READ_BYTES)))
-            left -= len(parts[-1])
-        return b"".join(parts)
+        size = os.fstat(file).st_size
+        if is_direct and size >= _DIRECT_BYTES:
+            _read_directly(file)
+        if is_writable:
+            return _filled(file, bytearray(size))
+        data = os.read(file, size)
+        return data if len(data) == size else bytes(_filled(file, bytearray(size), data))
     finally:
         os.close(file)
 
 
-def _contents_if_there(path: str) -> Optional[bytes]:
+def _filled(file: int, data: bytearray, known: bytes = b"") -> bytearray:
+    """A file's bytes, of which the first are known; fewer if it ends early."""
+    count = len(known)
+    data[:count] = known
+    with memoryview(data) as view:
+        while count < len(data):
+            more = os.readv(file, [view[count : count + _READ_BYTES]])
+            if more == 0:
+                break
+            count += more
+    del data[count:]
+    return data
+
+
+def _read_directly(file: int) -> None:
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(file, fcntl.F_SETFL, os.O_DIRECT)
+
+
+def _contents_if_there(
+    path: str, is_direct: bool = False, is_writable: bool = False
+) -> Union[bytes, bytearray, None]:
     try:
-        return _contents(path)
+        return _contents(path, is_direct, is_writable)
     except FileNotFoundError:
         return None
 
