@@ -5,12 +5,13 @@ import functools
 from typing import Any, Callable, Deque, Dict, Generator, Iterator, List, Mapping, Optional, Sequence
 
 import torch
-from torch.utils.data import DataLoader, Dataset, default_convert
+from torch.utils.data import DataLoader, Dataset, default_convert, get_worker_info
 
 from . import memory, world
 from . import state as states
 from .dataset import StreamingWebDataset, batches_of
 from .errors import StateError
+from .lending import Lending
 
 _NONE_LEFT = "wdsfs: all samples of this batch were left out"
 
@@ -73,7 +74,7 @@ class StreamingDataLoader(DataLoader):
         else:
             super().__init__(
                 _Reader(dataset), batch_sampler=self._feed, num_workers=num_workers,
-                collate_fn=_Collate(collate_fn or collate, True), **options,
+                collate_fn=_Collate(collate_fn, True), **options,
             )
 
     # MARK: epochs
@@ -109,6 +110,8 @@ class StreamingDataLoader(DataLoader):
             return
         folder, epoch = dataset.folder, dataset.epoch
         end = start
+        if self.num_workers > 0 and getattr(self, "_iterator", None) is None:
+            self.collate_fn.lending = Lending(self.num_workers)
         feed = self._feed
         feed.begin(self._planned(start))
         try:
@@ -270,10 +273,12 @@ class _Reader(Dataset):
 
 
 class _Collate:
-    """The user's, without the samples that were left out."""
+    """The user's or else `collate`, without the samples that were left out."""
 
-    def __init__(self, body: Callable[[Any], Any], is_batch: bool) -> None:
+    def __init__(self, body: Optional[Callable[[Any], Any]], is_batch: bool) -> None:
         self.body, self.is_batch = body, is_batch
+        # Of the workers of the present pass.
+        self.lending: Optional[Lending] = None
 
     def __call__(self, samples: Any) -> Any:
         if self.is_batch:
@@ -282,7 +287,10 @@ class _Collate:
                 return _NONE_LEFT
         elif samples is None:
             return _NONE_LEFT
-        return self.body(samples)
+        if self.body is not None:
+            return self.body(samples)
+        is_lent = self.lending is not None and get_worker_info() is not None
+        return _collated(samples, self.lending.collate if is_lent else memory.default_collate)
 
 
 def _is_none_left(batch: Any) -> bool:
@@ -291,20 +299,23 @@ def _is_none_left(batch: Any) -> bool:
 
 def collate(samples: List[Any]) -> Any:
     """As torch's default, field by field; what cannot be stacked, images for example, stays a list."""
+    return _collated(samples, memory.default_collate)
+
+
+def _collated(samples: List[Any], stack: Callable[[List[Any]], Any]) -> Any:
     first = samples[0]
     if isinstance(first, dict):
         names = list(dict.fromkeys(name for sample in samples for name in sample))
-        return {name: _stacked([sample.get(name) for sample in samples]) for name in names}
+        return {name: _column([sample.get(name) for sample in samples], stack) for name in names}
     if isinstance(first, tuple) and not hasattr(first, "_fields"):
-        return tuple(_stacked(list(column)) for column in zip(*samples))
-    return _stacked(samples)
+        return tuple(_column(list(column), stack) for column in zip(*samples))
+    return _column(samples, stack)
 
 
-def _stacked(values: List[Any]) -> Any:
+def _column(values: List[Any], stack: Callable[[List[Any]], Any]) -> Any:
     if any(isinstance(value, (str, bytes)) or value is None for value in values):
         return values
     try:
-        return memory.default_collate(values)
+        return stack(values)
     except (TypeError, RuntimeError, KeyError, ValueError):
         return values
-
