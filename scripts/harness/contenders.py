@@ -157,8 +157,10 @@ class Bench:
         """Name, how to run it, and the number of processes that read."""
         yield "wdsfs", self.wdsfs_cold, self.processes
         yield "wdsfs, second epoch", self.wdsfs_warm, self.processes
+        yield "wdsfs, cache in memory", self.wdsfs_in_memory, self.processes
         yield "wdsfs --shuffle full", self.wdsfs_shuffled, self.processes
         yield "wdsfs .streams, bsdtar", self.wdsfs_stream, 1
+        yield "wdsfs .streams, in memory", self.wdsfs_stream_in_memory, 1
         if self.is_open:
             yield "webdataset, http", self.http_webdataset, 1
             yield f"webdataset, http, {self.processes} workers", self.http_webdataset, self.processes
@@ -174,6 +176,9 @@ class Bench:
         with multiprocessing.get_context("spawn").Pool(processes) as pool:
             pool.map(import_reader, range(processes), chunksize=1)
             dropped = drop_kernel_cache()
+            # As the interpreters, both programs are there already.
+            for program in (self.binary, servers.rclone_path()):
+                subprocess.run([program, "--version"], check=True, stdout=subprocess.DEVNULL)
             begin = time.monotonic()
             samples, total, more = run(pool, begin, processes)
         if (samples, total) != (self.dataset.sample_count(), self.dataset.byte_count()):
@@ -231,7 +236,13 @@ class Bench:
         shutil.rmtree(self.folder / "cache", ignore_errors=True)
         return self.through_wdsfs(begin, self.read_tree(pool, processes), "--shuffle", "full")
 
-    def wdsfs_stream(self, pool, begin, processes):
+    def wdsfs_in_memory(self, pool, begin, processes):
+        return self.through_wdsfs(begin, self.read_tree(pool, processes), "--cache-dir", "memory")
+
+    def wdsfs_stream_in_memory(self, pool, begin, processes):
+        return self.wdsfs_stream(pool, begin, processes, "--cache-dir", "memory")
+
+    def wdsfs_stream(self, pool, begin, processes, *options):
         shutil.rmtree(self.folder / "cache", ignore_errors=True)
 
         def read(point, begin):
@@ -246,7 +257,7 @@ class Bench:
             count = self.dataset.sample_count() if total == self.dataset.byte_count() else 0
             return count, total, {}
 
-        return self.through_wdsfs(begin, read)
+        return self.through_wdsfs(begin, read, *options)
 
     def rclone_webdataset(self, pool, begin, processes):
         point = self.folder / "rclone"
