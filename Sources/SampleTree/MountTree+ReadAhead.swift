@@ -18,6 +18,12 @@ extension MountTree {
   /// What is fetched ahead of a reader that has read its second sample.
   private static let firstBytes: Int64 = 16 << 20
 
+  /// With a large field left out of each sample, so many pieces of a shard are looked at.
+  private static let maxParts = 1024
+
+  /// What of a window a shard takes whose fields are not known yet.
+  private static let unknownBytes: Int64 = 16 << 20
+
   /// A window in samples has no limit in bytes before their size is looked at.
   private static let maxWindowBytes: Int64 = 1 << 50
 
@@ -60,14 +66,15 @@ extension MountTree {
 
   private func plan(_ pass: Pass, _ reading: Int, from position: Int, _ window: Int64) {
     var pieces: [ShardReader.Upcoming] = []
+    let use = pass.fieldUse.withLock { $0 }
     let settledCount: Int
     if case .shard(_, _, let shard) = pass.kind {
-      settledCount = planShard(shard, from: position, window, &pieces)
+      settledCount = planShard(shard, from: position, window, use, &pieces)
     } else if case .classes(let split) = pass.kind {
       settledCount = planClasses(split, from: position, window, &pieces)
     } else if let order = pass.snapshot {
       let shards = dataset.splits[pass.split].shards
-      settledCount = planRank(order, shards, from: position, window, &pieces)
+      settledCount = planRank(order, shards, from: position, window, use, &pieces)
     } else {
       return
     }
@@ -81,13 +88,16 @@ extension MountTree {
     _ shard: Int,
     from position: Int,
     _ window: Int64,
+    _ use: FieldUse,
     _ pieces: inout [ShardReader.Upcoming]
   ) -> Int {
     guard let index = cache.index(ofShard: shard), position < index.sampleCount else { return 1 }
     let start = index.span(ofSample: position).lowerBound
     let rest = cache.shards[shard].sizeBytes - start
     let end = start + max(0, min(rest, window, 64 << 20))
-    pieces.append(ShardReader.Upcoming(shard: shard, range: start..<end))
+    for part in use.opened(start..<end, fromSample: position, in: index, maxCount: Self.maxParts) {
+      pieces.append(ShardReader.Upcoming(shard: shard, range: part))
+    }
     return 16
   }
 
@@ -128,6 +138,7 @@ extension MountTree {
     _ shards: [Int],
     from position: Int,
     _ window: Int64,
+    _ use: FieldUse,
     _ pieces: inout [ShardReader.Upcoming]
   ) -> Int {
     let laneBytes = max(1, window / Int64(order.laneCount))
@@ -138,7 +149,16 @@ extension MountTree {
       var own: [ShardReader.Upcoming] = []
       order.forEachUpcomingSlice(lane: lane, from: position) { slice in
         let shard = shards[slice.shard]
-        switch bytes(of: slice, inShard: shard, &sampleBytes) {
+        switch bytes(of: slice, inShard: shard, use, &sampleBytes) {
+        case .parts(let parts, let isAll):
+          for part in parts where rest > 0 {
+            own.append(ShardReader.Upcoming(shard: shard, range: part))
+            rest -= max(Int64(part.count), FieldUse.largeBytes)
+          }
+          if !isAll {
+            own.append(ShardReader.Upcoming(shard: shard, range: nil))
+            rest -= Self.unknownBytes
+          }
         case .range(let range):
           var start = range.lowerBound
           while start < range.upperBound, rest > 0 {
@@ -174,6 +194,10 @@ extension MountTree {
     /// Of the stored plane.
     case range(Range<Int64>)
 
+    /// The same without large fields that nobody opens; not all of them where the shard must be
+    /// indexed before its fields can be told apart.
+    case parts([Range<Int64>], isAll: Bool)
+
     /// The shard can only be read whole; so many bytes, or at least as many.
     case whole(Int64)
 
@@ -184,10 +208,12 @@ extension MountTree {
   private func bytes(
     of slice: ShardSlice,
     inShard shard: Int,
+    _ use: FieldUse,
     _ sampleBytes: inout Int64
   ) -> SliceBytes {
     let size = cache.shards[shard].sizeBytes
     guard let (index, plane) = cache.indexAndPlane(ofShard: shard), index.sampleCount > 0 else {
+      if use.skipsSome, cache.isLikelyPlain(shard) { return .parts([], isAll: false) }
       return cache.isLikelyPlain(shard) ? .range(0..<size) : .whole(size)
     }
     sampleBytes = min(sampleBytes, meanBytes(of: index))
@@ -196,6 +222,12 @@ extension MountTree {
     let end = index.isComplete ? index.span(ofSample: max(0, last)).upperBound : size
     let start = first < index.sampleCount ? index.span(ofSample: first).lowerBound : end
     if plane == .inflated { return .loaded(max(0, end - start)) }
-    return .range(start..<max(start, min(size, end)))
+    let range = start..<max(start, min(size, end))
+    guard use.skipsSome else { return .range(range) }
+    // Each costs its chunk.
+    sampleBytes = min(sampleBytes, FieldUse.largeBytes)
+    let known = range.clamped(to: 0..<index.span(ofSample: index.sampleCount - 1).upperBound)
+    let parts = use.opened(known, fromSample: first, in: index, maxCount: Self.maxParts)
+    return .parts(parts, isAll: index.isComplete)
   }
 }

@@ -28,6 +28,7 @@ final class Pass: Sendable {
   let kind: Kind
   let readings = Mutex(Readings())
   let pushes = Mutex(SmallFieldPushes())
+  let fieldUse = Mutex(FieldUse())
 
   /// The rank's, through all its passes; nil where reading does not count.
   let meter: RankMeter?

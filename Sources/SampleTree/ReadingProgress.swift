@@ -76,4 +76,9 @@ package struct ReadingProgress: Sendable {
     guard settled.lowerBound == positions.lowerBound else { return }
     settled = positions
   }
+
+  /// Has the window worked out anew with the next read.
+  package mutating func unsettle() {
+    settled = settled.prefix(1)
+  }
 }

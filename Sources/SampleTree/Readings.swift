@@ -63,6 +63,11 @@ package struct Readings: Sendable {
     entries[reading].progress.settle(positions)
   }
 
+  /// Has each reading's window worked out anew with its next read.
+  package mutating func unsettle() {
+    for number in entries.indices { entries[number].progress.unsettle() }
+  }
+
   /// The reading that a position goes on with, or a new one.
   ///
   /// - Returns: Its number, and whether another one with a window had to make way for it.

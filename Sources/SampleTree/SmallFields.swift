@@ -81,6 +81,13 @@ extension MountTree {
   /// Takes up that a field's first bytes are read.
   func noteRead(of ordinal: Int, _ sample: Sample, _ position: Int, of pass: Pass) {
     let ordinals = sample.index.fieldOrdinals(ofSample: sample.number)
+    // Of small samples there is nothing to skip, and no time to look.
+    if sample.index.span(ofSample: sample.number).count >= FieldUse.largeBytes {
+      let isOther = pass.fieldUse.withLock {
+        $0.noteRead(of: ordinal, at: position, fields: ordinals, in: sample.index)
+      }
+      if isOther { pass.readings.withLock { $0.unsettle() } }
+    }
     guard let largest = Self.largestField(of: ordinals, sample.index) else { return }
     pass.pushes.withLock { $0.noteRead(of: position, isLargest: ordinal == largest) }
   }

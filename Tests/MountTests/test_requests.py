@@ -115,6 +115,36 @@ def test_an_epoch_in_order_costs_its_bytes_once_through_a_small_cache(
     assert sum(request.bytes for request in watched.data_requests()) <= most * total
 
 
+@pytest.mark.parametrize("is_indexed", [False, True], ids=["unseen", "indexed"])
+def test_large_fields_that_nobody_opens_are_not_fetched(mount, tmp_path, is_indexed):
+    # Films of 5 MiB beside their captions, 220 MB of them, more than is fetched before it is clear.
+    film = os.urandom(5 << 20)
+    dataset = shards.Dataset(tmp_path / "films")
+    for shard in range(6):
+        dataset.add_shard("train", f"train-{shard:06d}.tar", [
+            (f"{shard}-{number}", {"json": b"%d" % (shard * 7 + number), "mp4": film}) for number in range(7)
+        ])
+    made = mount(dataset.folder, "--prefetch", "24MiB", start=False)
+    if is_indexed:
+        made.start()
+        trees.check_listing(made.point / "train/0", 42)
+        made.unmount()
+    made.start()
+
+    def fetched():
+        return json.loads((made.point / ".wdsfs/stats.json").read_text())["cache"]["chunksFetched"]
+
+    for position in range(30):
+        folder = made.point / "train/0" / trees.index_name(position)
+        assert (folder / "json").read_bytes() == b"%d" % position
+    # Of 150 MiB each caption's one, the films of the first samples, and what was under way by then.
+    assert fetched() < 90
+    # Who opens one after all gets it, and what comes next is fetched again.
+    for position in (29, 30, 31, 32, 41):
+        folder = made.point / "train/0" / trees.index_name(position)
+        assert (folder / "mp4").read_bytes() == film
+
+
 def test_one_rank_costs_its_own_shards_alone(through_relay, watched, medium):
     made = through_relay("medium", "--world-size", 4)
     trees.check_rank(made.point / "train/2", medium.rank("train", 2, 4))

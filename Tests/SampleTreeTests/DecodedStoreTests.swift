@@ -52,7 +52,9 @@ import Testing
     #expect(store.usedBytes == 100 && has(store, 6) && !has(store, 5))
   }
 
-  @Test("Of what is soon decoded again only the last stay once they were read, and all that nobody read")
+  @Test(
+    "Of what is soon decoded again only the last stay once they were read, and all that nobody read"
+  )
   func passing() {
     let limit = DecodedStore.maxPassingBytes
     let each = limit / 16

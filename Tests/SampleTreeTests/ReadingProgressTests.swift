@@ -78,4 +78,16 @@ import Testing
     progress.settle(1..<50)
     #expect(progress.settled == 2..<3)
   }
+
+  @Test("A window that is to be worked out anew is, with the next read and as the same reading")
+  func unsettled() {
+    var progress = ReadingProgress()
+    _ = progress.step(to: 0, firstBytes: 10, maxBytes: 1000)
+    _ = progress.step(to: 1, firstBytes: 10, maxBytes: 1000)
+    progress.settle(1..<100)
+    #expect(progress.step(to: 2, firstBytes: 10, maxBytes: 1000) == .nothing)
+    progress.unsettle()
+    #expect(progress.goesOn(at: 3))
+    #expect(progress.step(to: 3, firstBytes: 10, maxBytes: 1000) == .fetchAhead(windowBytes: 40))
+  }
 }
