@@ -92,6 +92,14 @@ import WDSFS
     #expect(failure.sentence.contains("--cursor"))
   }
 
+  @Test func whoSavesNoMoreLetsOthersHaveTheFile() throws {
+    let held = try CursorFile.claim(path).file
+    try held.save(try SomeCursor.make([10, 0]))
+    held.release()
+    let next = try CursorFile.claim(path)
+    #expect(next.cursor != nil && next.file.sequence == held.sequence)
+  }
+
   @Test func aSecondHolderIsRefusedAndToldTheFirst() throws {
     var held: CursorFile? = try CursorFile.claim(path).file
     try held?.save(try SomeCursor.make([10, 0]))

@@ -5,7 +5,7 @@ import Testing
 final class HoldingProcess {
   let processID: pid_t
 
-  init(holding path: String) throws {
+  init(holding path: String, running command: [String] = ["sleep", "600"]) throws {
     // Opened as a place only, which asks nothing of what is mounted there.
     let place = open(path, Self.placeOnly | O_DIRECTORY)
     try #require(place >= 0)
@@ -14,12 +14,12 @@ final class HoldingProcess {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, place, 9)
-    var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("sleep"), strdup("600"), nil]
+    var arguments = command.map { strdup($0) } + [nil]
     defer {
       for argument in arguments { free(argument) }
     }
     var processID: pid_t = 0
-    try #require(posix_spawnp(&processID, "sleep", &actions, nil, &arguments, nil) == 0)
+    try #require(posix_spawnp(&processID, command[0], &actions, nil, &arguments, nil) == 0)
     self.processID = processID
   }
 

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import Logging
 import Testing
@@ -156,5 +157,25 @@ import WDSFS
     child.kill()
     #expect(server.waitForEnd(atMost: .seconds(120)))
     #expect(ServingProcess(processID: Int32.max) == nil)
+  }
+
+  @Test func aProcessRunsAsLongAsAnyOfItsThreads() async throws {
+    let program = """
+      import ctypes, threading, time
+      threading.Thread(target=time.sleep, args=(600,)).start()
+      ctypes.CDLL(None).pthread_exit(None)
+      """
+    let child = try HoldingProcess(holding: "/", running: ["python3", "-c", program])
+    let server = try #require(ServingProcess(processID: child.processID))
+    let end = ContinuousClock.now + .seconds(120)
+    let status = "/proc/\(child.processID)/status"
+    while try !String(contentsOfFile: status, encoding: .utf8).contains("State:\tZ"),
+      ContinuousClock.now < end
+    {
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    #expect(!server.waitForEnd(atMost: .milliseconds(100)))
+    child.kill()
+    #expect(server.waitForEnd(atMost: .seconds(120)))
   }
 }

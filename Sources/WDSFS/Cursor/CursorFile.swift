@@ -63,6 +63,11 @@ package final class CursorFile: Sendable {
     known = Mutex(Known())
   }
 
+  /// Lets others have the file: nothing is saved any more.
+  package func release() {
+    lock.release()
+  }
+
   /// How often the cursor has been saved, in all its mounts.
   package var sequence: Int { known.withLock { $0.sequence } }
 

@@ -8,7 +8,7 @@ import Glibc
 final class CursorLock: Sendable {
   private let file: Int32
 
-  /// Takes the lock at once or not at all.
+  /// Takes the lock, waiting a little for a mount that ends.
   ///
   /// - Parameter path: Of the cursor.
   /// - Throws: `.cursor`, naming the process that has it.
@@ -23,18 +23,16 @@ final class CursorLock: Sendable {
           + "name a --cursor in a directory of yours"
       )
     }
-    while flock(file, LOCK_EX | LOCK_NB) != 0 {
-      if errno == EINTR { continue }
-      let error = SystemCallError.latest
+    do {
+      try ExclusiveLock.take(file)
+    } catch {
+      defer { close(file) }
       guard error.number == EWOULDBLOCK else {
-        close(file)
         throw Failure(.cursor, "cannot lock the cursor: \(name): \(error); name another --cursor")
       }
-      let holder = Self.holder(file)
-      close(file)
       throw Failure(
         .cursor,
-        "the cursor is in use by \(holder): \(path); unmount that, or name another --cursor"
+        "the cursor is in use by \(Self.holder(file)): \(path); unmount that, or name another --cursor"
       )
     }
     // For people only, so that nothing depends on its being written.
@@ -42,9 +40,13 @@ final class CursorLock: Sendable {
     FileDescriptorOutput.writeAll(Array("\(getpid()) \(HostName.own)\n".utf8), to: file)
   }
 
+  /// Lets go of the lock before the process ends, which takes as long as its memory is large.
+  func release() {
+    ExclusiveLock.release(file)
+  }
+
   deinit {
-    // A child that is being started may hold a copy until its exec, and closing ours would not do.
-    flock(file, LOCK_UN)
+    release()
     close(file)
   }
 

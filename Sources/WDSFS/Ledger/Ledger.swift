@@ -98,7 +98,9 @@ package final class Ledger: Sendable {
     guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       throw Failure(.usage, "the ledger is not a regular file: \(path); name another --ledger")
     }
-    guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+    do {
+      try ExclusiveLock.take(file)
+    } catch {
       throw Failure(
         .usage,
         "the ledger is in use by another mount: \(path); give each mount a --ledger of its own"
@@ -175,7 +177,7 @@ package final class Ledger: Sendable {
       wakeUp.sleep(atMost: Self.interval)
     }
     // Whoever waited for the end may open it again, though this thread still holds the object.
-    flock(file, LOCK_UN)
+    ExclusiveLock.release(file)
     ended.signal()
   }
 

@@ -39,15 +39,23 @@ package struct ServingProcess {
     return true
   }
 
-  /// One that has ended and that nobody waits for, as in containers without init, is not running.
+  /// One that has ended and that nobody waits for, as in containers without init, is not running; one
+  /// of which only the first thread has ended is: it still has its files, and their locks.
   private var isRunning: Bool {
     let bytes = content("stat", maxBytes: 512)
     // `pid (name) state …`, and the name may hold anything.
-    guard let bracket = bytes.lastIndex(of: UInt8(ascii: ")")), bracket + 2 < bytes.count else {
-      return false
+    guard let bracket = bytes.lastIndex(of: UInt8(ascii: ")")) else { return false }
+    let words = bytes[(bracket + 1)...].split(separator: UInt8(ascii: " "))
+    guard let state = words.first?.first else { return false }
+    let threads = words.dropFirst(Self.threadsWord).first.map {
+      String(decoding: $0, as: UTF8.self)
     }
-    return bytes[bracket + 2] != UInt8(ascii: "Z") && bytes[bracket + 2] != UInt8(ascii: "X")
+    let hasEnded = state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
+    return !hasEnded || (threads.flatMap { Int($0) } ?? 0) > 1
   }
+
+  /// `num_threads` of proc(5), counted from the state.
+  private static let threadsWord = 17
 
   /// Empty once the process is gone.
   private func content(_ name: String, maxBytes: Int) -> [UInt8] {
