@@ -80,11 +80,12 @@ extension Cursor {
 
   private static func text(of split: SplitCursor, named name: String) -> String {
     let legs = (split.earlier + [split.present]).map(text(of:)).joined(separator: ",\n")
+    let counts = split.counts.shardCount > 0 ? "\n      \"counts\": \"\(split.counts.text)\"," : ""
     return """
           \(quoted(name)): {
             "fingerprint": \(quoted(split.fingerprint)),
             "partition": "\(split.partition.rawValue)",
-            "skippedShards": \(split.skippedShards),
+            "skippedShards": \(split.skippedShards),\(counts)
             "legs": [
       \(legs)
             ]
@@ -176,6 +177,9 @@ extension Cursor {
       let fingerprint: String
       let partition: String
       let skippedShards: [Int]
+
+      /// Where some were known.
+      let counts: String?
       let legs: [Leg]
     }
 
@@ -250,13 +254,18 @@ extension Cursor {
     for leg in split.legs.dropLast() {
       earlier.append(try Self.leg(leg))
     }
-    return SplitCursor(
+    guard let counts = KnownCounts(split.counts ?? "") else {
+      throw .damaged("its counts of \(name) cannot be read")
+    }
+    var cursor = SplitCursor(
       fingerprint: split.fingerprint,
       partition: partition,
       skippedShards: split.skippedShards,
       earlier: earlier,
       present: try leg(last)
     )
+    cursor.counts = counts
+    return cursor
   }
 
   private static func leg(_ leg: Document.Leg) throws(CursorError) -> Leg {

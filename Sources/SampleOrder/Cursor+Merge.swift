@@ -14,6 +14,9 @@ extension Cursor {
       try merged.checkRun(other)
       for (name, split) in other.splits {
         guard let own = merged.splits[name] else { continue }
+        if split.counts.shardCount > own.counts.shardCount {
+          merged.splits[name]?.counts = split.counts
+        }
         for (rank, progress) in split.present.ranks.enumerated() {
           let known = own.present.ranks[rank]
           merged.splits[name]?.present.ranks[rank] = known.merged(with: progress)

@@ -142,6 +142,9 @@ package struct SplitCursor: Hashable, Sendable {
   /// Shards that `--skip-unreadable` leaves out, ascending.
   package var skippedShards: [Int]
 
+  /// How many samples its shards hold, as far as that was known.
+  package var counts = KnownCounts()
+
   /// What was read at other world sizes, as far as it still matters; oldest first.
   package var earlier: [Leg]
 

@@ -35,6 +35,21 @@ extension ShardReader {
     }
   }
 
+  /// The counts that hold for every mount of the same shards: damage may be the transfer's.
+  ///
+  /// - Parameter shards: Their numbers.
+  /// - Returns: Nil in the place of each whose count is not known so well.
+  package func settledCounts(of shards: [Int]) -> [Int?] {
+    records.withLock { records in
+      shards.map { shard in
+        guard let index = records.shards[shard].index, index.isComplete else {
+          return records.stated[shard]
+        }
+        return index.damage == nil ? index.sampleCount : nil
+      }
+    }
+  }
+
   /// Why nothing more can be had of a shard for the life of this mount, if so.
   package func lastingFailure(ofShard shard: Int) -> CacheError? {
     records.withLock { $0.failures[shard] }

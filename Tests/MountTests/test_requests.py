@@ -170,6 +170,31 @@ def test_the_first_sample_waits_for_its_own_shard_alone(through_relay, watched, 
     watched.release()
 
 
+@pytest.mark.parametrize("shuffle", ["none", "full"])
+def test_a_resumed_run_waits_for_the_shard_of_its_place_alone(through_relay, watched, medium, tmp_path, shuffle):
+    options = ["--cursor", tmp_path / "cursor.json", "--shuffle", shuffle, "--seed", "7"]
+    made = through_relay("medium", *options)
+    count = len(medium.rank("train"))
+    trees.check_listing(made.point / "train/0", count)
+    place = count * 9 // 10
+    (made.point / "train/0/.cursor").write_text(f"0:{place}")
+    folder = made.point / "train/0" / trees.index_name(place)
+    key = os.getxattr(folder, "user.wds.key")
+    shard = os.getxattr(folder, "user.wds.shard").decode()
+    made.unmount()
+
+    # Another node, with nothing in its cache: only that shard answers.
+    number = int(shard.rpartition("-")[2].partition(".")[0])
+    others = "|".join(f"{other:06d}" for other in range(24) if other != number)
+    watched.hold(f"train-({others})[.]tar")
+    again = through_relay("medium", *options, name="again", cache_dir=tmp_path / "empty")
+    folder = again.point / "train/0" / trees.index_name(place)
+    assert os.getxattr(folder, "user.wds.key") == key
+    assert (folder / "jpg").read_bytes()
+    watched.release()
+    assert os.listdir(again.point / "train/0") == [trees.index_name(place) for place in range(place, count)]
+
+
 READERS = """
 import sys, threading, hashlib, os
 point, count = sys.argv[1], int(sys.argv[2])

@@ -94,7 +94,11 @@ enum Mount {
     )
     var saver: CursorSaver?
     let ending = try serve(tree, reads, source: address.displayName, settings, process) {
-      let started = opened.map { save(run, to: $0.file, after: ledger, process) }
+      let started = opened.map { opened in
+        save(run, to: opened.file, after: ledger, process) {
+          RunWiring.cursor(of: run, dataset, cache)
+        }
+      }
       saver = started
       return {
         _ = started?.finish()
@@ -102,7 +106,10 @@ enum Mount {
       }
     }
     let isSaved = saver?.finish() ?? true
-    return (ledger?.finish() ?? true) && isSaved ? ending : .forced
+    let isNoted = ledger?.finish() ?? true
+    // Whoever mounts next need not wait until all memory is given back.
+    opened?.file.release()
+    return isNoted && isSaved ? ending : .forced
   }
 
   private static func tell(_ worldSize: WorldSize, _ log: Logger) {
@@ -126,7 +133,8 @@ enum Mount {
     _ run: TrainingRun,
     to file: CursorFile,
     after ledger: Ledger?,
-    _ process: MountProcess
+    _ process: MountProcess,
+    cursor: @escaping @Sendable () -> Cursor
   ) -> CursorSaver {
     CursorSaver.start(
       file,
@@ -140,7 +148,7 @@ enum Mount {
       source: { saved in
         let version = run.changeCount
         guard version != saved else { return nil }
-        return CursorSaver.Snapshot(version: version, cursor: run.cursor())
+        return CursorSaver.Snapshot(version: version, cursor: cursor())
       }
     )
   }

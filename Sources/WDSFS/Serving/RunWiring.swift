@@ -114,19 +114,39 @@ enum RunWiring {
 
   // MARK: Counts
 
-  /// The stated counts that an order is made by: where whole shards are dealt, none is needed, and a
-  /// wrong one does no harm.
+  /// The run's cursor, with what is known of the shards by now.
+  static func cursor(
+    of run: TrainingRun,
+    _ dataset: Dataset,
+    _ cache: ShardReader
+  ) -> Cursor {
+    var cursor = run.cursor()
+    for split in dataset.splits {
+      let counts = KnownCounts(cache.settledCounts(of: split.shards))
+      cursor.splits[split.name.description]?.counts = counts
+    }
+    return cursor
+  }
+
+  /// The stated counts that an order is made by: where whole shards are dealt, the bucket's are not
+  /// needed, and a wrong one does no harm.
   private static func believed(
     _ stated: StatedCounts,
     _ dataset: Dataset,
     _ cursor: Cursor
   ) -> StatedCounts {
     var believed = StatedCounts(shardCount: dataset.shards.count)
-    for split in dataset.splits
-    where cursor.splits[split.name.description]?.partition == .samples {
-      for shard in split.shards {
-        guard let count = stated[shard] else { continue }
-        believed.state(count, ofShard: shard, source: stated.source(ofShard: shard))
+    for split in dataset.splits {
+      guard let saved = cursor.splits[split.name.description] else { continue }
+      if saved.partition == .samples {
+        for shard in split.shards {
+          guard let count = stated[shard] else { continue }
+          believed.state(count, ofShard: shard, source: stated.source(ofShard: shard))
+        }
+      }
+      // Seen by this run itself, in the same shards: what was read need not be counted again.
+      saved.counts.forEach(ofFirst: split.shards.count) { place, count in
+        believed.state(count, ofShard: split.shards[place], source: "the cursor")
       }
     }
     return believed
