@@ -116,7 +116,7 @@ let package = Package(
     tests(of: "Decompression", ["CCompression", "TarIndex", crypto]),
     .testTarget(
       name: "ShardFormatTests",
-      dependencies: ["Decompression", "TarIndex", crypto],
+      dependencies: ["Decompression", "TarIndex", "TestSupport", crypto],
       swiftSettings: settings
     ),
     tests(of: "Schema"),
@@ -135,7 +135,10 @@ let package = Package(
     tests(of: "FuseMount", ["Instruments", "Remote", "SampleTree", "ShardCache", "TestSupport"]),
     tests(
       of: "WDSFS",
-      ["Instruments", "Remote", "SampleOrder", "SampleTree", "Schema", arguments, logging]
+      [
+        "Instruments", "Remote", "SampleOrder", "SampleTree", "Schema", "TestSupport", arguments,
+        logging,
+      ]
     ),
   ]
 )

@@ -43,7 +43,7 @@ struct PutTests {
   @Test("an object that was put is there, byte by byte, whatever its key and size")
   func roundTrip() throws {
     let server = try S3Server()
-    server.directory.makeDirectory("bucket")
+    try server.directory.makeDirectory("bucket")
     let store = try store(server)
     defer { store.shutDown() }
     for (name, count) in [
@@ -61,7 +61,7 @@ struct PutTests {
   @Test("who may not write is told so, and nothing is put")
   func refused() throws {
     let server = try S3Server()
-    server.directory.makeDirectory("bucket")
+    try server.directory.makeDirectory("bucket")
     let stranger = try store(server) { options in
       options.environment["AWS_SECRET_ACCESS_KEY"] = "wrong"
     }

@@ -23,7 +23,7 @@ final class CacheBench {
     folder = try TemporaryDirectory()
     self.files = files
     self.acceptsRanges = acceptsRanges
-    folder.makeDirectory("data")
+    try folder.makeDirectory("data")
     for (name, bytes) in files { try folder.write(bytes, to: "data/\(name)") }
   }
 

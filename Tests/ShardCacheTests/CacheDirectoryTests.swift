@@ -40,7 +40,7 @@ import Testing
 
   @Test("A link is refused, with and without a slash behind it", arguments: ["link", "link/"])
   func link(name: String) throws {
-    folder.makeDirectory("real")
+    try folder.makeDirectory("real")
     folder.link("link", to: "\(folder.path)/real")
     let text = try refusal(name)
     #expect(text.contains("\(folder.path)/link: it is a link"))
@@ -51,7 +51,7 @@ import Testing
     try folder.write([], to: "file")
     #expect(try refusal("file").contains("\(folder.path)/file: it is a link or a file"))
     #expect(try refusal("file/cache").contains("\(folder.path)/file/cache"))
-    folder.makeDirectory("open")
+    try folder.makeDirectory("open")
     chmod("\(folder.path)/open", 0o777)
     #expect(try refusal("open").contains("\(folder.path)/open: others may write to it"))
     _ = try CacheDirectory(path: "\(folder.path)/inner")
@@ -64,8 +64,8 @@ import Testing
 
   @Test("What others could read is closed to them")
   func closed() throws {
-    folder.makeDirectory("cache")
-    folder.makeDirectory("cache/wdsfs-1")
+    try folder.makeDirectory("cache")
+    try folder.makeDirectory("cache/wdsfs-1")
     _ = try CacheDirectory(path: "\(folder.path)/cache")
     #expect(try mode("cache/wdsfs-1") == 0o700)
   }
@@ -73,7 +73,7 @@ import Testing
   @Test("Someone else's directory is refused")
   func someoneElses() throws {
     guard geteuid() == 0 else { return }
-    folder.makeDirectory("theirs")
+    try folder.makeDirectory("theirs")
     try #require(chown("\(folder.path)/theirs", 12345, 12345) == 0)
     #expect(try refusal("theirs").contains("it belongs to user 12345"))
   }
@@ -81,7 +81,7 @@ import Testing
   @Test("A directory on a file system that takes no writes is refused")
   func readOnly() throws {
     guard geteuid() == 0 else { return }
-    folder.makeDirectory("cache")
+    try folder.makeDirectory("cache")
     let path = "\(folder.path)/cache"
     _ = try CacheDirectory(path: path)
     try #require(RunningProcess("/bin/mount", ["--bind", path, path]).wait() == 0)

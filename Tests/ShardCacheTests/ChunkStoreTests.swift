@@ -342,7 +342,7 @@ import Testing
 
   @Test("A full disk stops the writing, not the reading; what is kept leaves a twentieth free")
   func fullDisk() throws {
-    folder.makeDirectory("cache")
+    try folder.makeDirectory("cache")
     let mounting = try RunningProcess(
       "/bin/mount",
       ["-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs", path]

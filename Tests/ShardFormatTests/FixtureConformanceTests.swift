@@ -1,5 +1,6 @@
 import FoundationEssentials
 import TarIndex
+import TestSupport
 import Testing
 
 /// The format description's own cases, where they lie beside the package.
@@ -42,7 +43,7 @@ import Testing
     )
   )
   func fixtures() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     _ = try PythonScript.run(Self.generator, arguments: [folder.path])
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import TestSupport
 import Testing
 
 /// Equality with webdataset 1.0.2 itself, on healthy shards of chance.
@@ -69,7 +70,7 @@ import Testing
   }
 
   private func compareBatch(_ interpreter: String, count: Int, seed: Int) throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let output = try PythonScript.run(
       PythonScript.packageRoot + "/Tests/Oracle/random_shards.py",
       arguments: [folder.path, String(count), String(seed)],

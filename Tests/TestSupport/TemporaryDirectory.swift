@@ -2,18 +2,41 @@ import Glibc
 import Remote
 
 /// A directory of a test's own, gone with the value.
+///
+/// It lies in `TMPDIR`, else in `/tmp`. Names are relative to it; what is mounted below it stays.
 package final class TemporaryDirectory: Sendable {
+  /// Without links, as the kernel names it.
   package let path: String
 
   package init() throws(TestFailure) {
-    var template = Array("/tmp/wdsfs-test-XXXXXX".utf8CString)
+    let root = RunningProcess.variable("TMPDIR") ?? "/tmp"
+    var template = Array("\(root)/wdsfs-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw TestFailure("mkdtemp: \(errorText(errno))") }
-    path = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+    guard let resolved = realpath(template, nil) else {
+      throw TestFailure("realpath: \(errorText(errno))")
+    }
+    defer { free(resolved) }
+    path = String(cString: resolved)
+  }
+
+  deinit {
+    _ = try? RunningProcess("/bin/rm", ["-rf", "--one-file-system", path]).wait()
   }
 
   /// Makes a file, and the directories on its way.
-  package func write(_ bytes: some Sequence<UInt8>, to name: String) throws(TestFailure) {
+  ///
+  /// - Parameters:
+  ///   - bytes: All that it will hold.
+  ///   - name: For example `a/b`.
+  /// - Returns: Its path.
+  /// - Throws: Where it cannot be written.
+  @discardableResult
+  package func write(
+    _ bytes: some Sequence<UInt8>,
+    to name: String
+  ) throws(TestFailure) -> String {
     try write(bytes, toBytes: Array(name.utf8))
+    return "\(path)/\(name)"
   }
 
   /// The same for names that are no text.
@@ -41,8 +64,29 @@ package final class TemporaryDirectory: Sendable {
     }
   }
 
-  package func makeDirectory(_ name: String) {
-    mkdir("\(path)/\(name)", 0o755)
+  /// All that a file holds.
+  package func read(_ name: String) throws(TestFailure) -> [UInt8] {
+    let descriptor = open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw TestFailure("open \(name): \(errorText(errno))") }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 64 * 1024)
+    while true {
+      let count = Glibc.read(descriptor, &buffer, buffer.count)
+      guard count >= 0 else { throw TestFailure("read \(name): \(errorText(errno))") }
+      if count == 0 { return bytes }
+      bytes += buffer[..<count]
+    }
+  }
+
+  /// Makes a directory and gives its path.
+  @discardableResult
+  package func makeDirectory(_ name: String) throws(TestFailure) -> String {
+    let directory = "\(path)/\(name)"
+    guard mkdir(directory, 0o755) == 0 else {
+      throw TestFailure("mkdir \(name): \(errorText(errno))")
+    }
+    return directory
   }
 
   package func makePipe(_ name: String) {
@@ -51,10 +95,6 @@ package final class TemporaryDirectory: Sendable {
 
   package func link(_ name: String, to target: String) {
     symlink(target, "\(path)/\(name)")
-  }
-
-  deinit {
-    _ = try? RunningProcess("/bin/rm", ["-rf", path]).wait()
   }
 
   private static func withCString<Value>(
@@ -78,6 +118,20 @@ package struct TestFailure: Error, CustomStringConvertible {
 }
 
 extension TemporaryDirectory {
+  /// What lies in it, sorted.
+  package func names() throws(TestFailure) -> [String] {
+    guard let stream = opendir(path) else { throw TestFailure("opendir: \(errorText(errno))") }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
   package func remove(_ name: String) throws(TestFailure) {
     guard unlink("\(path)/\(name)") == 0 else { throw TestFailure("unlink: \(errorText(errno))") }
   }

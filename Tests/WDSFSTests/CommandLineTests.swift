@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 import WDSFS
 
@@ -40,8 +41,8 @@ import WDSFS
     arguments: [[], ["-f", "--log-level", "error"]]
   )
   func badMountpoints(_ options: [String]) throws {
-    let folder = try TemporaryFolder()
-    let file = try folder.file("file")
+    let folder = try TemporaryDirectory()
+    let file = try folder.write([], to: "file")
     let places = [
       (folder.path + "/none", "no such directory"), (file, "not a directory"),
       (folder.path, "not empty"), ("/proc", "already a mount"),
@@ -54,7 +55,7 @@ import WDSFS
   }
 
   @Test func anUnknownVariableGetsOneWarningAndTestVariablesNone() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let variables = ["WDSFS_BOGUS": "1", "WDSFS_TEST_X": "1"]
     let run = try ProgramRun(["mount", "s3://b", folder.path + "/none"], variables)
     let lines = run.errors.split(separator: "\n")
@@ -65,7 +66,7 @@ import WDSFS
   }
 
   @Test func aStatusPipeThatIsNoneIsNotWrittenTo() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     for number in ["1", "77", "-1", "x", ""] {
       let variables = ["_WDSFS_STATUS_FD": number]
       let run = try ProgramRun(["mount", "s3://b", folder.path + "/none", "-f"], variables)
@@ -76,16 +77,16 @@ import WDSFS
   }
 
   @Test func aLogThatCannotBeOpenedIsSaid() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let run = try ProgramRun(["mount", "/none", folder.path, "--log-file", "/nonexistent/l"])
     #expect(run.exitCode == 2)
     #expect(run.isOneLine && run.errors.contains("/nonexistent/l"))
   }
 
   @Test func theLogFileIsOursAlone() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let log = folder.path + "/log"
-    let place = try folder.folder("m")
+    let place = try folder.makeDirectory("m")
     _ = try ProgramRun(["mount", folder.path + "/none", place, "--log-file", log])
     var status = stat()
     #expect(stat(log, &status) == 0)
@@ -94,8 +95,8 @@ import WDSFS
   }
 
   @Test func aLogThatIsFullOrClosedChangesNothing() throws {
-    let folder = try TemporaryFolder()
-    let words = ["mount", folder.path + "/none", try folder.folder("m")]
+    let folder = try TemporaryDirectory()
+    let words = ["mount", folder.path + "/none", try folder.makeDirectory("m")]
     let run = try ProgramRun(words)
     #expect(run.exitCode != 0 && run.isOneLine)
     for log in ["/dev/full", "/dev/null"] {

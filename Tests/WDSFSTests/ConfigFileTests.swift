@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import WDSFS
 
@@ -50,15 +51,15 @@ import WDSFS
   }
 
   @Test func aWrongValueIsNamedByItsLine() throws {
-    let folder = try TemporaryFolder()
-    let path = try folder.file("run.toml", "names = \"key\"\n\ncache-size = \"lots\"\n")
+    let folder = try TemporaryDirectory()
+    let path = try folder.write("names = \"key\"\n\ncache-size = \"lots\"\n".utf8, to: "run.toml")
     let run = try ProgramRun(["mount", "s3://b", folder.path, "--config", path])
     #expect(run.exitCode == 2)
     #expect(run.isOneLine && run.errors.contains("\(path):3: cache-size: 'lots' is no size"))
   }
 
   @Test func aFileThatCannotBeReadIsNamed() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     for (path, words) in [(folder.path + "/none", "No such file"), (folder.path, "nvalid")] {
       let run = try ProgramRun(["mount", "s3://b", "/m"], ["WDSFS_CONFIG": path])
       #expect(run.exitCode == 2)
@@ -69,8 +70,11 @@ import WDSFS
   // MARK: - Who said what
 
   @Test func printConfigSaysWhereEachValueCameFrom() throws {
-    let folder = try TemporaryFolder()
-    let path = try folder.file("run.toml", "shuffle = \"full\"\nseed = 7\nprefetch = 100\n")
+    let folder = try TemporaryDirectory()
+    let path = try folder.write(
+      "shuffle = \"full\"\nseed = 7\nprefetch = 100\n".utf8,
+      to: "run.toml"
+    )
     let run = try ProgramRun(
       [
         "mount", "s3://b/p", "--config", path, "--print-config", "-o", "prefetch=200",
@@ -101,12 +105,12 @@ import WDSFS
   }
 
   @Test func whatIsPrintedIsAFileThatSaysTheSame() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let first = try ProgramRun(
       ["mount", "s3://b/p", "/m", "--print-config", "--seed", "7", "--cursor", "/c/a b.cursor"]
         + ["--cache-dir", "/x", "--lanes", "16", "--split", "a=b\\c", "--strict"]
     )
-    let path = try folder.file("saved.toml", first.output)
+    let path = try folder.write(first.output.utf8, to: "saved.toml")
     let second = try ProgramRun(["mount", "--config", path, "--print-config"])
     #expect(second.exitCode == 0, "\(second.errors)")
     func entries(_ text: String) throws -> [String] {

@@ -1,19 +1,18 @@
 import SampleOrder
+import TestSupport
 import Testing
 import WDSFS
 
 /// `wdsfs cursor`, by the built program.
 @Suite struct CursorCommandTests {
-  private let folder: TemporaryFolder
+  private let folder: TemporaryDirectory
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = try TemporaryDirectory()
   }
 
   private func save(_ cursor: Cursor, _ name: String) throws -> String {
-    let path = folder.path + "/" + name
-    try folder.put(cursor.encoded(), to: path)
-    return path
+    try folder.write(cursor.encoded(), to: name)
   }
 
   @Test func showSaysTheStateInWordsAndBars() throws {
@@ -95,7 +94,7 @@ import WDSFS
     #expect(run.exitCode == 8 && run.isOneLine)
     #expect(run.errors.contains("seed is 7 in \(first) and 9 in \(second)"))
     #expect(try folder.names() == ["a", "b"])
-    try folder.put([], to: second)
+    try folder.write([], to: "b")
     let damaged = try ProgramRun(["cursor", "merge", first, second])
     #expect(damaged.exitCode == 8 && damaged.errors.contains("\(second): the cursor is damaged"))
     #expect(damaged.output.isEmpty)
@@ -132,11 +131,11 @@ import WDSFS
   )
   func wrongSettings(_ options: [String], _ code: Int32, _ words: String) throws {
     let path = try save(try SomeCursor.make([10, 20]), "c")
-    let before = try folder.bytes(path)
+    let before = try folder.read("c")
     let run = try ProgramRun(["cursor", "set", path] + options)
     #expect(run.exitCode == code)
     #expect(run.isOneLine && run.errors.contains(words), "\(run.errors)")
-    #expect(try folder.bytes(path) == before)
+    #expect(try folder.read("c") == before)
   }
 
   @Test func aFileThatIsNotThereIsNamed() throws {

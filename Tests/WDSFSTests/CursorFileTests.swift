@@ -1,16 +1,18 @@
 import Glibc
 import SampleOrder
+import TestSupport
 import Testing
 import WDSFS
 
 /// L7 to L10 of the list of faults, on real files.
 @Suite struct CursorFileTests {
-  private let folder: TemporaryFolder
+  private let folder: TemporaryDirectory
+  private let name = "run.cursor"
   private let path: String
 
   init() throws {
-    folder = try TemporaryFolder()
-    path = folder.path + "/run.cursor"
+    folder = try TemporaryDirectory()
+    path = folder.path + "/" + name
   }
 
   private func save(_ positions: [Int]) throws {
@@ -42,9 +44,9 @@ import WDSFS
   @Test func tornAtAnyLengthItIsRefusedAndThePreviousOneNamed() throws {
     try save([10, 0])
     try save([20, 5])
-    let whole = try folder.bytes(path)
+    let whole = try folder.read(name)
     for length in 0..<whole.count {
-      try folder.put(whole.prefix(length), to: path)
+      try folder.write(whole.prefix(length), to: name)
       let failure = try #require(throws: Failure.self, "\(length)") {
         _ = try CursorFile.claim(path)
       }
@@ -54,7 +56,7 @@ import WDSFS
         failure.sentence.hasSuffix("of save 1: mv \(path).previous \(path)"),
         "\(length): \(failure)"
       )
-      #expect(try folder.bytes(path).count == length)
+      #expect(try folder.read(name).count == length)
     }
     // What the message says, done.
     try #require(rename(path + ".previous", path) == 0)
@@ -63,29 +65,29 @@ import WDSFS
 
   @Test func aByteThatIsOtherThanItWasIsSeen() throws {
     try save([10, 0])
-    let whole = try folder.bytes(path)
+    let whole = try folder.read(name)
     for place in whole.indices {
       var bytes = whole
       bytes[place] ^= 0x01
-      try folder.put(bytes, to: path)
+      try folder.write(bytes, to: name)
       #expect(throws: Failure.self, "byte \(place)") { _ = try CursorFile.claim(path) }
     }
   }
 
   @Test func withoutAGoodPreviousOneNoneIsNamed() throws {
     try save([10, 0])
-    try folder.put([], to: path)
+    try folder.write([], to: name)
     let failure = try #require(throws: Failure.self) { _ = try CursorFile.claim(path) }
     #expect(failure.sentence.contains("it is empty") && failure.sentence.contains("move it away"))
   }
 
   @Test func aNewerFormatIsRefusedWithBothVersions() throws {
     try save([10, 0])
-    let text = String(decoding: try folder.bytes(path), as: UTF8.self)
+    let text = String(decoding: try folder.read(name), as: UTF8.self)
     let newer = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       line.contains("\"version\"") ? "  \"version\": 2," : String(line)
     }
-    try folder.put(newer.joined(separator: "\n").utf8, to: path)
+    try folder.write(newer.joined(separator: "\n").utf8, to: name)
     let failure = try #require(throws: Failure.self) { _ = try CursorFile.claim(path) }
     #expect(failure.code == .cursor)
     #expect(failure.sentence.contains("has format 2 and this wdsfs knows 1"))
@@ -114,7 +116,7 @@ import WDSFS
   }
 
   @Test func aPlaceThatCannotBeWrittenIsRefused() throws {
-    let file = try folder.file("file")
+    let file = try folder.write([], to: "file")
     for place in [
       folder.path + "/none/c", folder.path, file + "/c", "/proc/c", "/dev/null",
     ] {
@@ -127,7 +129,7 @@ import WDSFS
       _ = try CursorFile.claim(folder.path + "/m/c", mountPoint: folder.path + "/m")
     }
     #expect(failure.code == .cursor)
-    _ = try folder.folder("m")
+    try folder.makeDirectory("m")
     let inside = try #require(throws: Failure.self) {
       _ = try CursorFile.claim(folder.path + "/m/c", mountPoint: folder.path + "/m")
     }
@@ -135,7 +137,7 @@ import WDSFS
   }
 
   @Test func aLinkStaysALink() throws {
-    let target = try folder.folder("disk") + "/real.cursor"
+    let target = try folder.makeDirectory("disk") + "/real.cursor"
     try #require(symlink(target, path) == 0)
     try save([10, 0])
     var status = stat()
@@ -146,7 +148,7 @@ import WDSFS
 
   @Test func whatACrashLeftBesideItDoesNoHarm() throws {
     try save([10, 0])
-    try folder.put("half".utf8, to: path + ".new")
+    try folder.write("half".utf8, to: name + ".new")
     // The instant after the link and before its rename, and the one after it.
     try #require(link(path, path + ".previous.new") == 0)
     try save([20, 0])
@@ -190,7 +192,7 @@ import WDSFS
       runner: ["/usr/bin/strace", "-f", "-y", "-o", trace, "-e", calls]
     )
     try #require(run.exitCode == 0, "\(run.errors)")
-    let lines = String(decoding: try folder.bytes(trace), as: UTF8.self).split(separator: "\n")
+    let lines = String(decoding: try folder.read("trace"), as: UTF8.self).split(separator: "\n")
     let new = path + ".new"
     // From the last opening on: the first one tries whether the place can be written.
     let begin = try #require(

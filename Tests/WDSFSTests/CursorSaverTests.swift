@@ -1,6 +1,7 @@
 import Glibc
 import SampleOrder
 import Synchronization
+import TestSupport
 import Testing
 import WDSFS
 
@@ -28,12 +29,12 @@ import WDSFS
     }
   }
 
-  private let folder: TemporaryFolder
+  private let folder: TemporaryDirectory
   private let path: String
   private let log = KeptLog()
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = try TemporaryDirectory()
     path = folder.path + "/run.cursor"
   }
 

@@ -1,15 +1,17 @@
 import Glibc
+import TestSupport
 import Testing
 import WDSFS
 
 @Suite struct LedgerTests {
-  private let folder: TemporaryFolder
+  private let folder: TemporaryDirectory
+  private let name = "ledger.tsv"
   private let path: String
   private let log = KeptLog()
 
   init() throws {
-    folder = try TemporaryFolder()
-    path = folder.path + "/ledger.tsv"
+    folder = try TemporaryDirectory()
+    path = folder.path + "/" + name
   }
 
   private func line(
@@ -38,7 +40,7 @@ import WDSFS
   }
 
   private func text() throws -> [String] {
-    String(decoding: try folder.bytes(path), as: UTF8.self)
+    String(decoding: try folder.read(name), as: UTF8.self)
       .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
   }
 
@@ -85,8 +87,8 @@ import WDSFS
 
   @Test func aTornEndIsClosedBeforeItGoesOn() throws {
     try write([line(0), line(1)])
-    let whole = try folder.bytes(path)
-    try folder.put(whole.dropLast(5), to: path)
+    let whole = try folder.read(name)
+    try folder.write(whole.dropLast(5), to: name)
     try write([line(1)])
     let run = try ProgramRun(["verify", path, "--samples", "2"])
     #expect(run.exitCode == 0, "\(run.output) \(run.errors)")
@@ -103,14 +105,14 @@ import WDSFS
   }
 
   @Test func aFileThatIsNoLedgerOrInUseIsRefused() throws {
-    let other = try folder.file("other", "something\n")
+    let other = try folder.write("something\n".utf8, to: "other")
     for place in [other, folder.path, folder.path + "/none/l", "/dev/null"] {
       let failure = try #require(throws: Failure.self) {
         _ = try Ledger.open(place, log: log.logger)
       }
       #expect(failure.code == .usage && failure.sentence.contains(place))
     }
-    #expect(try folder.bytes(other) == Array("something\n".utf8))
+    #expect(try folder.read("other") == Array("something\n".utf8))
     let ledger = try Ledger.open(path, log: log.logger)
     let failure = try #require(throws: Failure.self) { _ = try Ledger.open(path, log: log.logger) }
     #expect(failure.sentence.contains("in use by another mount"))
@@ -134,11 +136,11 @@ import WDSFS
     }
     ledger.flush()
     #expect(log.count("ledger.write_failed") == 1)
-    let part = try folder.bytes(place).count
+    let part = try folder.read("disk/l").count
     disk.free()
     // 1,000 lines do not fit beside the filling, and do without it.
     #expect(ledger.finish())
-    #expect(try folder.bytes(place).count > part)
+    #expect(try folder.read("disk/l").count > part)
     let run = try ProgramRun(["verify", place, "--samples", "1000"])
     #expect(run.exitCode == 0, "\(run.output)")
   }
@@ -197,13 +199,13 @@ import WDSFS
       "t\ttrain\t0\t0\t0\ts\\x4\t1\tk\tok", String(repeating: "x", count: 300_000), "",
       "# lost lines: 3",
     ]
-    try folder.put(lines.joined(separator: "\n").utf8, to: path)
+    try folder.write(lines.joined(separator: "\n").utf8, to: name)
     let run = try ProgramRun(["verify", path, "--json"])
     #expect(run.exitCode == 1)
     #expect(run.output.contains("\"badLines\" : 5"), "\(run.output)")
     #expect(run.output.contains("\"lostLines\" : 3"))
     for text in ["", "# wdsfs ledger version 2\n", "no ledger"] {
-      try folder.put(text.utf8, to: path)
+      try folder.write(text.utf8, to: name)
       let run = try ProgramRun(["verify", path])
       #expect(run.exitCode == 2)
       #expect(run.isOneLine && run.errors.contains("not a ledger of version 1"), "\(run.errors)")

@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import Synchronization
+import TestSupport
 import Testing
 import WDSFS
 
@@ -145,7 +146,7 @@ import WDSFS
   }
 
   @Test func syslogGetsADatagramWithItsPriority() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let path = folder.path + "/log"
     let file = try boundSocket(path)
     defer { close(file) }
@@ -160,7 +161,7 @@ import WDSFS
   }
 
   @Test func aSyslogThatIsStoppedOrGoneHoldsNobodyUp() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let path = folder.path + "/log"
     let file = try boundSocket(path)
     let line = LogLine(event: "e", level: "info", fields: [], message: "m")

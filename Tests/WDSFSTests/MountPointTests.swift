@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Logging
+import TestSupport
 import Testing
 import WDSFS
 
@@ -28,8 +29,8 @@ import WDSFS
   }
 
   @Test func anEmptyDirectoryIsTakenByItsRealPath() throws {
-    let folder = try TemporaryFolder()
-    let place = try folder.folder("m m")
+    let folder = try TemporaryDirectory()
+    let place = try folder.makeDirectory("m m")
     try #require(symlink("m m", folder.path + "/link") == 0)
     try #require(symlink(folder.path + "/link", folder.path + "/link2") == 0)
     for path in ["/m m", "/m m/", "//m m/.", "/link", "/link2/", "/m m/../m m"] {
@@ -39,10 +40,10 @@ import WDSFS
   }
 
   @Test func whatCannotBeMountedOnIsToldApart() throws {
-    let folder = try TemporaryFolder()
-    let file = try folder.file("file")
-    let full = try folder.folder("full")
-    _ = try folder.file("full/a\u{1b}b")
+    let folder = try TemporaryDirectory()
+    let file = try folder.write([], to: "file")
+    let full = try folder.makeDirectory("full")
+    try folder.write([], to: "full/a\u{1b}b")
     try #require(symlink("loop", folder.path + "/loop") == 0)
     #expect(
       try refusal(folder.path + "/none")
@@ -58,17 +59,17 @@ import WDSFS
   }
 
   @Test func withoutFuseItSaysHowToGetIt() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let missing = MountPoint(fuseDevice: folder.path + "/fuse")
-    #expect(try refusal(folder.folder("m"), by: missing).contains("modprobe fuse"))
+    #expect(try refusal(folder.makeDirectory("m"), by: missing).contains("modprobe fuse"))
     let forbidden = MountPoint(fuseDevice: folder.path)
     #expect(try refusal(folder.path + "/m", by: forbidden).contains("no right to FUSE"))
   }
 
   @Test(.enabled(if: FuseStandIn.isPossible))
   func whatAKilledWdsfsLeftIsDetached() throws {
-    let folder = try TemporaryFolder()
-    let place = try folder.folder("m")
+    let folder = try TemporaryDirectory()
+    let place = try folder.makeDirectory("m")
     let below = try FuseStandIn(at: place)
     let above = try FuseStandIn(at: place)
     below.kill()
@@ -82,8 +83,8 @@ import WDSFS
 
   @Test(.enabled(if: FuseStandIn.isPossible))
   func aStaleMountOfSomethingElseIsLeftAlone() throws {
-    let folder = try TemporaryFolder()
-    let place = try folder.folder("m")
+    let folder = try TemporaryDirectory()
+    let place = try folder.makeDirectory("m")
     let other = try FuseStandIn(at: place, type: "fuse.sshfs")
     other.kill()
     #expect(try refusal(place).hasPrefix("already a mount: \(place) (fuse.sshfs of s3://"))
@@ -93,8 +94,8 @@ import WDSFS
 
   @Test(.enabled(if: FuseStandIn.isPossible), .timeLimit(.minutes(10)))
   func aMountThatHangsIsNotTakenForDead() throws {
-    let folder = try TemporaryFolder()
-    let place = try folder.folder("m")
+    let folder = try TemporaryDirectory()
+    let place = try folder.makeDirectory("m")
     // Nobody reads the device: every question to it waits.
     let hanging = try FuseStandIn(at: place)
     #expect(try refusal(place).hasPrefix("already mounted: \(place) ("))
@@ -110,7 +111,7 @@ import WDSFS
   }
 
   @Test func whatIsNoMountOfOursIsRefused() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     #expect(try refusal(folder.path + "/no/ne").hasPrefix("cannot unmount: "))
     #expect(try refusal(folder.path).hasPrefix("not mounted: \(folder.path);"))
     #expect(try refusal("/proc").hasPrefix("not a mount of wdsfs: /proc is proc of "))
@@ -118,8 +119,8 @@ import WDSFS
 
   @Test(.enabled(if: FuseStandIn.isPossible), .timeLimit(.minutes(10)))
   func aDeadMountIsTakenOff() throws {
-    let folder = try TemporaryFolder()
-    let place = try folder.folder("m")
+    let folder = try TemporaryDirectory()
+    let place = try folder.makeDirectory("m")
     let mount = try FuseStandIn(at: place)
     mount.kill()
     try Unmount(isLazy: false).run(place)
@@ -128,8 +129,8 @@ import WDSFS
 
   @Test(.enabled(if: FuseStandIn.isPossible), .timeLimit(.minutes(10)))
   func aBusyMountNamesWhoHoldsIt() throws {
-    let folder = try TemporaryFolder()
-    let place = try folder.folder("m")
+    let folder = try TemporaryDirectory()
+    let place = try folder.makeDirectory("m")
     let mount = try FuseStandIn(at: place)
     let holder = try HoldingProcess(holding: place)
     mount.kill()

@@ -2,6 +2,7 @@ import Logging
 import SampleOrder
 import SampleTree
 import Schema
+import TestSupport
 import Testing
 import WDSFS
 
@@ -83,9 +84,8 @@ import WDSFS
   }
 
   @Test func everyOptionIsUnderstoodInAFile() throws {
-    let folder = try TemporaryFolder()
-    let path = try folder.file(
-      "all.toml",
+    let folder = try TemporaryDirectory()
+    let path = try folder.write(
       """
       remote = "s3://b/p"
       mountpoint = "mnt"
@@ -123,7 +123,8 @@ import WDSFS
       cursor = ["a.cursor", "/x/b c.cursor"]
       ledger = "t.tsv"
 
-      """
+      """.utf8,
+      to: "all.toml"
     )
     checkAll(try parsed([], ["WDSFS_CONFIG": path]))
     checkAll(try parsed(["-o", "config=\(path)"]))
@@ -248,8 +249,8 @@ import WDSFS
   }
 
   @Test func variablesGoBeforeTheFile() throws {
-    let folder = try TemporaryFolder()
-    let path = try folder.file("f.toml", "prefetch = 1\nsplit = [\"a\", \"b\"]\n")
+    let folder = try TemporaryDirectory()
+    let path = try folder.write("prefetch = 1\nsplit = [\"a\", \"b\"]\n".utf8, to: "f.toml")
     let environment = ["WDSFS_CONFIG": path]
     #expect(try parsed([], environment).prefetch == .samples(1))
     #expect(try parsed([], environment).splits.map(\.name) == ["a", "b"])

@@ -1,20 +1,19 @@
 import Remote
 import SampleOrder
+import TestSupport
 import Testing
 import WDSFS
 
 @Suite struct OpenCursorTests {
-  private let folder: TemporaryFolder
+  private let folder: TemporaryDirectory
   private let log = KeptLog()
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = try TemporaryDirectory()
   }
 
   private func save(_ cursor: Cursor, _ name: String) throws -> String {
-    let path = folder.path + "/" + name
-    try folder.put(cursor.encoded(), to: path)
-    return path
+    try folder.write(cursor.encoded(), to: name)
   }
 
   private func open(_ paths: [String], host: String = "node-1") throws -> OpenCursor {

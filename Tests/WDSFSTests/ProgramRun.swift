@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// One run of the built `wdsfs`, to its end.
@@ -21,7 +22,7 @@ struct ProgramRun {
     _ variables: [String: String] = [:],
     runner: [String] = []
   ) throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }

@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 import WDSFS
 
 @Suite struct ServiceNoticeTests {
   @Test("the service manager hears by path and by abstract name", arguments: [false, true])
   func hears(_ isAbstract: Bool) throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let address = isAbstract ? "@wdsfs-test-\(getpid())" : folder.path + "/notify"
     let listener = try Listener(address)
     let notice = try #require(ServiceNotice(environment: ["NOTIFY_SOCKET": address]))

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 import WDSFS
 
@@ -50,7 +51,7 @@ import WDSFS
   }
 
   @Test func theSecondSignalWaitsForWhatMustNotBeLeftOut() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryDirectory()
     let path = folder.path + "/cursor"
     let process = try ForkedProcess { ready in
       Signals.block()

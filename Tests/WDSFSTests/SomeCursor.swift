@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import SampleOrder
+import TestSupport
 import Testing
 import WDSFS
 
@@ -21,42 +22,6 @@ enum SomeCursor {
   /// Where the ranks of a cursor are.
   static func positions(_ cursor: Cursor?) -> [Int]? {
     cursor?.splits["train"]?.present.ranks.map(\.consumed.next)
-  }
-}
-
-extension TemporaryFolder {
-  func bytes(_ path: String) throws -> [UInt8] {
-    let file = open(path, O_RDONLY)
-    try #require(file >= 0, "\(path)")
-    defer { close(file) }
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 65536)
-    while case let count = read(file, &buffer, buffer.count), count > 0 {
-      bytes += buffer.prefix(count)
-    }
-    return bytes
-  }
-
-  func put(_ bytes: some Sequence<UInt8>, to path: String) throws {
-    let bytes = Array(bytes)
-    let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-    try #require(file >= 0, "\(path)")
-    defer { close(file) }
-    try #require(Glibc.write(file, bytes, bytes.count) == bytes.count)
-  }
-
-  /// What lies in it, sorted.
-  func names() throws -> [String] {
-    let folder = try #require(opendir(path))
-    defer { closedir(folder) }
-    var names: [String] = []
-    while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-    return names.sorted()
   }
 }
 
@@ -84,7 +49,7 @@ final class SmallDisk {
   let path: String
 
   /// Nil where it cannot be mounted.
-  init?(in folder: TemporaryFolder, kibibytes: Int) {
+  init?(in folder: TemporaryDirectory, kibibytes: Int) {
     path = folder.path + "/disk"
     guard mkdir(path, 0o700) == 0 else { return nil }
     guard mount("tmpfs", path, "tmpfs", 0, "size=\(kibibytes)k") == 0 else { return nil }
@@ -109,7 +74,7 @@ final class SmallDisk {
   }
 
   static let canBeMade: Bool = {
-    guard let folder = try? TemporaryFolder() else { return false }
+    guard let folder = try? TemporaryDirectory() else { return false }
     return SmallDisk(in: folder, kibibytes: 64) != nil
   }()
 }
