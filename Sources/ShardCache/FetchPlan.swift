@@ -5,39 +5,6 @@
 /// have left behind, and hands them to the next ones, so that there are never more blocks than
 /// slots. `ShardReader` holds it within a lock and acts on what it says.
 struct FetchPlan {
-  /// A chunk in memory, or on its way there.
-  struct Slot {
-    var chunk: ChunkID
-    var lengthBytes: Int
-    var filledBytes = 0
-    var memory: UnsafeMutableRawPointer?
-    var leaseCount = 0
-
-    /// Written to disk, or never to be.
-    var isClean = false
-
-    /// Fetched for readers that have not read it since.
-    var isAhead: Bool
-
-    /// Given up by its fetch while someone still reads what had come.
-    var isOrphan = false
-    var ticket: FetchNumber
-    var waiting: [Waiting] = []
-    var older = Self.none
-    var newer = Self.none
-
-    static let none = -1
-    var isComplete: Bool { filledBytes == lengthBytes }
-    var isSettled: Bool { isComplete && isClean }
-    var isEvictable: Bool { leaseCount == 0 && isSettled && waiting.isEmpty }
-  }
-
-  /// Someone who waits until a chunk is filled up to some byte.
-  struct Waiting {
-    let filledBytes: Int
-    let waiter: any CacheWaiter
-  }
-
   /// Names one fetch under way.
   typealias FetchNumber = Int
 
@@ -53,18 +20,8 @@ struct FetchPlan {
     case ahead
   }
 
-  /// What was read, by least recent use, and what is still to be read, the nearest first.
-  private struct Queue {
-    var oldest = Slot.none
-    var newest = Slot.none
-    var count = 0
-  }
-
-  private var slots: [Slot] = []
-  private var freeSlots: [Int] = []
+  private var slots = ChunkSlots()
   private var numbers: [ChunkID: Int] = [:]
-  private var read = Queue()
-  private var ahead = Queue()
   private var orphanCount = 0
   private var freeBlocks: [UnsafeMutableRawPointer] = []
 
@@ -125,14 +82,14 @@ struct FetchPlan {
   /// Marks a chunk as just read.
   mutating func use(_ number: Int) {
     guard !slots[number].isOrphan else { return }
-    if !slots[number].isAhead && read.newest == number { return }
+    if !slots[number].isAhead && slots.read.newest == number { return }
     if slots[number].isAhead { caughtUpCount += 1 }
-    move(number, isAhead: false)
+    slots.move(number, to: .justRead)
   }
 
   /// Has the waiter told when a chunk is filled up to a byte.
   mutating func wait(for number: Int, filledTo bytes: Int, _ waiter: any CacheWaiter) {
-    slots[number].waiting.append(Waiting(filledBytes: bytes, waiter: waiter))
+    slots[number].waiting.append(ChunkSlots.Waiting(filledBytes: bytes, waiter: waiter))
   }
 
   /// Takes out someone who no longer waits.
@@ -140,23 +97,23 @@ struct FetchPlan {
   /// - Returns: By the fetches that nobody waits for now, the chunks that he waited for.
   mutating func leave(_ waiter: any CacheWaiter) -> [FetchNumber: ChunkID] {
     var deserted: [FetchNumber: ChunkID] = [:]
-    for number in slots.indices where !slots[number].waiting.isEmpty {
+    for number in slots.numbers where !slots[number].waiting.isEmpty {
       let count = slots[number].waiting.count
       slots[number].waiting.removeAll { $0.waiter === waiter }
       guard slots[number].waiting.count < count else { continue }
       deserted[slots[number].ticket] = slots[number].chunk
     }
     guard !deserted.isEmpty else { return [:] }
-    for slot in slots where !slot.waiting.isEmpty { deserted[slot.ticket] = nil }
+    for number in slots.numbers where !slots[number].waiting.isEmpty {
+      deserted[slots[number].ticket] = nil
+    }
     return deserted
   }
 
   /// Makes a chunk the one that is needed next, until it is read.
   mutating func expect(_ number: Int) {
-    guard !slots[number].isOrphan, ahead.oldest != number else { return }
-    unlink(number)
-    slots[number].isAhead = true
-    linkNearest(number)
+    guard !slots[number].isOrphan, slots.ahead.oldest != number else { return }
+    slots.move(number, to: .nearest)
   }
 
   // MARK: Fetching
@@ -217,21 +174,22 @@ struct FetchPlan {
     // What lies ahead leaves the chunks that are being read, or they would be fetched again.
     let minReadCount = need == .ahead && sparingAhead ? maxSlotCount / 8 : 0
     while slotCount + run.count > maxSlotCount {
-      guard minReadCount == 0 || read.count > minReadCount,
+      guard minReadCount == 0 || slots.read.count > minReadCount,
         evictOne(sparingAhead: sparingAhead)
       else { return false }
     }
+    let place: ChunkSlots.Place =
+      switch need {
+      case .read: .nearest
+      case .scan: .justRead
+      case .ahead: .farthest
+      }
     for number in run {
       let chunk = ChunkID(shard: shard, plane: plane, number: number)
-      insert(
-        Slot(
-          chunk: chunk,
-          lengthBytes: chunk.lengthBytes(ofPlane: planeBytes),
-          isAhead: need != .scan,
-          ticket: ticket
-        ),
-        isNearest: need == .read
-      )
+      let lengthBytes = chunk.lengthBytes(ofPlane: planeBytes)
+      let slot = ChunkSlots.Slot(chunk: chunk, lengthBytes: lengthBytes, ticket: ticket)
+      numbers[chunk] = slots.insert(slot, at: place)
+      countUnsettled(1, ofShard: shard)
     }
     return true
   }
@@ -312,7 +270,7 @@ struct FetchPlan {
   /// Takes out everybody who waits.
   mutating func takeWaiters() -> [any CacheWaiter] {
     var waiters: [any CacheWaiter] = []
-    for number in slots.indices {
+    for number in slots.numbers {
       waiters += slots[number].waiting.map(\.waiter)
       slots[number].waiting = []
     }
@@ -324,8 +282,7 @@ struct FetchPlan {
   /// Whether a chunk could be begun now.
   var hasRoom: Bool {
     if slotCount < maxSlotCount { return true }
-    return firstEvictable(from: read.oldest, next: \.newer) != nil
-      || firstEvictable(from: ahead.newest, next: \.older) != nil
+    return slots.firstEvictableRead != nil || slots.farthestEvictableAhead != nil
   }
 
   /// Drops the chunk that is needed least, if any can go.
@@ -333,23 +290,12 @@ struct FetchPlan {
   /// What was read goes first, the least recently used before the others. Of what is still to be
   /// read, what came last goes first, since it is needed last, and what is waited for goes last.
   mutating func evictOne(sparingAhead: Bool) -> Bool {
-    var number = firstEvictable(from: read.oldest, next: \.newer)
-    if number == nil && !sparingAhead {
-      number = firstEvictable(from: ahead.newest, next: \.older)
-    }
+    var number = slots.firstEvictableRead
+    if number == nil && !sparingAhead { number = slots.farthestEvictableAhead }
     guard let number else { return false }
     evictionCount += 1
     remove(number)
     return true
-  }
-
-  private func firstEvictable(from start: Int, next: KeyPath<Slot, Int>) -> Int? {
-    var number = start
-    while number != Slot.none {
-      if slots[number].isEvictable { return number }
-      number = slots[number][keyPath: next]
-    }
-    return nil
   }
 
   /// Drops every whole chunk of a shard's plane; where one is held, nobody else finds it any more.
@@ -367,22 +313,22 @@ struct FetchPlan {
   ///
   /// Looks at the nearest of them only, which is where what nobody came for is left lying.
   mutating func passOver(where isStale: (ChunkID) -> Bool) {
-    var number = ahead.oldest
-    for _ in 0..<Self.maxLooks where number != Slot.none {
+    var number = slots.ahead.oldest
+    for _ in 0..<Self.maxLooks where number != ChunkSlots.Slot.none {
       let next = slots[number].newer
-      if isStale(slots[number].chunk) { move(number, isAhead: false) }
+      if isStale(slots[number].chunk) { slots.move(number, to: .justRead) }
       number = next
     }
   }
 
   /// Blocks of memory that it has, in slots and spare.
   var blockCount: Int {
-    slots.reduce(freeBlocks.count) { $0 + ($1.memory == nil ? 0 : 1) }
+    freeBlocks.count + slots.numbers.count { slots[$0].memory != nil }
   }
 
-  // MARK: Slots and queues
+  // MARK: Changes
 
-  private mutating func change(_ number: Int, _ change: (inout Slot) -> Void) {
+  private mutating func change(_ number: Int, _ change: (inout ChunkSlots.Slot) -> Void) {
     let wasCounted = !slots[number].isSettled && !slots[number].isOrphan
     change(&slots[number])
     let isCounted = !slots[number].isSettled && !slots[number].isOrphan
@@ -396,23 +342,9 @@ struct FetchPlan {
     unsettledCounts[shard] = count == 0 ? nil : count
   }
 
-  private mutating func insert(_ slot: Slot, isNearest: Bool) {
-    let number: Int
-    if let free = freeSlots.popLast() {
-      number = free
-      slots[number] = slot
-    } else {
-      number = slots.count
-      slots.append(slot)
-    }
-    numbers[slot.chunk] = number
-    countUnsettled(1, ofShard: slot.chunk.shard)
-    if isNearest { linkNearest(number) } else { link(number) }
-  }
-
   /// Takes a chunk out; where someone still reads it, its slot goes with the last lease.
   private mutating func remove(_ number: Int) {
-    unlink(number)
+    slots.unlink(number)
     numbers[slots[number].chunk] = nil
     slots[number].waiting = []
     if !slots[number].isSettled { countUnsettled(-1, ofShard: slots[number].chunk.shard) }
@@ -427,49 +359,6 @@ struct FetchPlan {
   private mutating func recycle(_ number: Int) {
     if let memory = slots[number].memory { freeBlocks.append(memory) }
     slots[number].memory = nil
-    freeSlots.append(number)
-  }
-
-  private mutating func move(_ number: Int, isAhead: Bool) {
-    unlink(number)
-    slots[number].isAhead = isAhead
-    link(number)
-  }
-
-  private mutating func link(_ number: Int) {
-    update(slots[number].isAhead) { queue, slots in
-      slots[number].older = queue.newest
-      slots[number].newer = Slot.none
-      if queue.newest != Slot.none { slots[queue.newest].newer = number }
-      queue.newest = number
-      queue.count += 1
-      if queue.oldest == Slot.none { queue.oldest = number }
-    }
-  }
-
-  private mutating func linkNearest(_ number: Int) {
-    slots[number].older = Slot.none
-    slots[number].newer = ahead.oldest
-    if ahead.oldest != Slot.none { slots[ahead.oldest].older = number }
-    ahead.oldest = number
-    if ahead.newest == Slot.none { ahead.newest = number }
-  }
-
-  private mutating func unlink(_ number: Int) {
-    update(slots[number].isAhead) { queue, slots in
-      let older = slots[number].older
-      let newer = slots[number].newer
-      queue.count -= 1
-      if older != Slot.none { slots[older].newer = newer } else { queue.oldest = newer }
-      if newer != Slot.none { slots[newer].older = older } else { queue.newest = older }
-    }
-  }
-
-  private mutating func update(_ isAhead: Bool, _ change: (inout Queue, inout [Slot]) -> Void) {
-    if isAhead {
-      change(&ahead, &slots)
-    } else {
-      change(&read, &slots)
-    }
+    slots.free(number)
   }
 }
