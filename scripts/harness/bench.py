@@ -36,6 +36,9 @@ from .console import bold, dim, say, size
 # Profile -> bytes of the large field, samples a shard, part of --size.
 PROFILES = {"jpg": (100_000, 1000, 1.0), "tiny": (2_000, 10_000, 0.15)}
 
+# The name of the server that is as far away as S3.
+SLOW = "nginx, slow"
+
 
 def tiny_samples(first, count, field_bytes):
     for key, fields in shards.pictures(first, count, field_bytes):
@@ -112,10 +115,15 @@ def print_tables(document):
             )
 
 
-def run_profile(profile, arguments, binary, runs):
+@contextlib.contextmanager
+def bucket_on_servers(profile, megabytes):
+    """A folder for mounts and caches, a profile's data, and the running servers of its bucket by name.
+
+    The samples lie unpacked in the folder's `files`. All is gone afterwards.
+    """
     with contextlib.ExitStack() as stack:
         # In memory where there is room, so that the server's disk is not what is measured.
-        room = "/dev/shm" if arguments.size * 4e6 < shutil.disk_usage("/dev/shm").free else None
+        room = "/dev/shm" if megabytes * 4e6 < shutil.disk_usage("/dev/shm").free else None
         folder = pathlib.Path(tempfile.mkdtemp(prefix="wdsfs-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         data = pathlib.Path(tempfile.mkdtemp(prefix="wdsfs-bench-", dir=room))
@@ -123,27 +131,32 @@ def run_profile(profile, arguments, binary, runs):
         # nginx's workers are nobody in particular, and read the buckets.
         folder.chmod(0o755)
         data.chmod(0o755)
-        dataset = make_data(data, profile, arguments.size)
+        dataset = make_data(data, profile, megabytes)
         (folder / "files").symlink_to(data / "files")
+        buckets = data / "buckets"
+        if contenders.FAST_SERVER.exists():
+            found = {
+                "nginx": contenders.FastS3(buckets, folder / "fast"),
+                SLOW: contenders.FastS3(buckets, folder / "slow", is_slow=True),
+            }
+        else:
+            found = {"rclone serve s3": servers.RcloneS3(buckets, folder / "server")}
+        for server in found.values():
+            stack.enter_context(server)
+        yield folder, dataset, found
+
+
+def run_profile(profile, arguments, binary, runs):
+    with bucket_on_servers(profile, arguments.size) as (folder, dataset, found):
         say(
             f"{profile}: {dataset.sample_count():,} samples, {size(dataset.byte_count())}, "
             f"{len(dataset.splits['train'])} shards; {arguments.processes} readers, "
             f"{arguments.rounds} rounds in turn"
         )
-        buckets = data / "buckets"
-        if contenders.FAST_SERVER.exists():
-            found = {
-                "nginx": contenders.FastS3(buckets, folder / "fast"),
-                "nginx, slow": contenders.FastS3(buckets, folder / "slow", is_slow=True),
-            }
-        else:
-            found = {"rclone serve s3": servers.RcloneS3(buckets, folder / "server")}
-        benches = {}
-        for name, server in found.items():
-            stack.enter_context(server)
-            benches[name] = contenders.Bench(
-                binary, folder, dataset, server, arguments.processes
-            )
+        benches = {
+            name: contenders.Bench(binary, folder, dataset, server, arguments.processes)
+            for name, server in found.items()
+        }
         for number in range(arguments.rounds):
             for server, bench in benches.items():
                 for name, run, processes in bench.contenders():

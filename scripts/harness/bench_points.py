@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from . import bench, contenders, mounts, servers, trees
+from . import bench, contenders, mounts, trees
 from .console import bold, dim, say, size
 
 READER_COUNTS = (1, 2, 8, 32, 128)
@@ -155,29 +155,12 @@ def main():
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
     arguments = parser.parse_args()
     found = {}
-    with contextlib.ExitStack() as stack:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="wdsfs-bench-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        room = "/dev/shm" if arguments.size * 4e6 < shutil.disk_usage("/dev/shm").free else None
-        data = pathlib.Path(tempfile.mkdtemp(prefix="wdsfs-bench-", dir=room))
-        stack.callback(shutil.rmtree, data, ignore_errors=True)
-        folder.chmod(0o755)
-        data.chmod(0o755)
-        dataset = bench.make_data(data, "jpg", arguments.size)
-        buckets = data / "buckets"
-        if contenders.FAST_SERVER.exists():
-            all_servers = {
-                "no delay": contenders.FastS3(buckets, folder / "fast"),
-                "slow": contenders.FastS3(buckets, folder / "slow", is_slow=True),
-            }
-        else:
-            all_servers = {"rclone serve s3": servers.RcloneS3(buckets, folder / "server")}
+    with bench.bucket_on_servers("jpg", arguments.size) as (folder, dataset, all_servers):
         say(f"{dataset.sample_count():,} samples, {size(dataset.byte_count())}; {arguments.rounds} rounds")
         for name, server in all_servers.items():
-            stack.enter_context(server)
             points = Points(binary, folder, dataset, server)
             for number in range(arguments.rounds):
-                for what, unit, value in points.all(is_slow=name == "slow"):
+                for what, unit, value in points.all(is_slow=name == bench.SLOW):
                     found.setdefault((name, what, unit), []).append(value)
                     say(dim(f"  round {number + 1}  {name:16} {what:58} {value:10,.3f} {unit}"))
     runs = [

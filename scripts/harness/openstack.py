@@ -68,7 +68,7 @@ def is_installed():
     return all(map(shutil.which, [*programs, "swift-ring-builder", "memcached"]))
 
 
-class OpenStackSwift:
+class OpenStackSwift(servers.Scoped):
     """The store; `environment()` is what an S3 client needs to be let in."""
 
     account, name, secret = "test", "tester", "testing"
@@ -77,17 +77,6 @@ class OpenStackSwift:
         self.folder = pathlib.Path(scratch).resolve()
         (self.folder / "disks" / "d1").mkdir(parents=True)
         self.parts, self.endpoint = [], None
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
     def start(self):
         user = getpass.getuser()

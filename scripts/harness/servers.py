@@ -34,16 +34,8 @@ def rclone_path():
     return os.environ.get("WDSFS_TEST_RCLONE") or str(pathlib.Path(sys.executable).parent / "rclone")
 
 
-class Server:
-    """A child process that is ready once its log or port says so."""
-
-    start_seconds = START_SECONDS
-
-    def __init__(self, scratch):
-        self.scratch = pathlib.Path(scratch)
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        self.log = self.scratch / "server.log"
-        self.process = None
+class Scoped:
+    """Runs within a `with`: what has a `start` and a `stop`, stopped too where it did not start whole."""
 
     def __enter__(self):
         try:
@@ -55,6 +47,18 @@ class Server:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class Server(Scoped):
+    """A child process that is ready once its log or port says so."""
+
+    start_seconds = START_SECONDS
+
+    def __init__(self, scratch):
+        self.scratch = pathlib.Path(scratch)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.log = self.scratch / "server.log"
+        self.process = None
 
     def spawn(self, command, **options):
         with open(self.log, "wb") as log:
