@@ -109,10 +109,14 @@ let package = Package(
       path: "Tests/FuzzTargets",
       swiftSettings: settings
     ),
-    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: settings),
+    .testTarget(
+      name: "FuzzTests",
+      dependencies: ["FuzzTargets", "TestSupport"],
+      swiftSettings: settings
+    ),
     tests(of: "Remote", ["TestSupport"]),
     tests(of: "S3Client", ["Remote", "TestSupport", logging]),
-    tests(of: "TarIndex", ["Remote", "CXXHash", crypto]),
+    tests(of: "TarIndex", ["Remote", "TestSupport", "CXXHash", crypto]),
     tests(of: "Decompression", ["CCompression", "TarIndex", crypto]),
     .testTarget(
       name: "ShardFormatTests",

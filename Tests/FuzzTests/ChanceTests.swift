@@ -1,5 +1,6 @@
 import FuzzTargets
 import Glibc
+import TestSupport
 import Testing
 
 /// Each target by seeded chance changes of its corpus.
@@ -20,7 +21,7 @@ import Testing
   func changes(target: FuzzTarget) throws {
     let seed = Self.askedSeconds == nil ? 1 : UInt64.random(in: 0...UInt64.max)
     print("fuzz \(target.rawValue): seed \(seed)")
-    var generator = ChanceGenerator(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let corpus = Corpus.inputs(of: target)
     try #require(corpus.count >= 3)
     for input in corpus { target.run(input) }
@@ -53,14 +54,14 @@ import Testing
 private enum Change: CaseIterable {
   case bit, byte, number, cut, double, remove, splice, checksum
 
-  static func random(using generator: inout ChanceGenerator) -> Change {
+  static func random(using generator: inout SeededGenerator) -> Change {
     allCases.randomElement(using: &generator) ?? .bit
   }
 
   func apply(
     to input: inout [UInt8],
     from corpus: [[UInt8]],
-    using generator: inout ChanceGenerator
+    using generator: inout SeededGenerator
   ) {
     guard !input.isEmpty else { return input.append(UInt8.random(in: 0...255, using: &generator)) }
     let place = Int.random(in: 0..<input.count, using: &generator)
@@ -93,18 +94,5 @@ private enum Change: CaseIterable {
       let field = repeatElement(UInt8(ascii: "0"), count: max(0, 6 - digits.count)) + digits + [0]
       input.replaceSubrange(block + 148..<block + 155, with: field.prefix(7))
     }
-  }
-}
-
-/// SplitMix64: the same inputs for the same seed on every machine.
-private struct ChanceGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

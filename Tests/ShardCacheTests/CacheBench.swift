@@ -49,6 +49,7 @@ final class CacheBench {
     _ settings: CacheSettings = CacheSettings(place: .memory, budgetBytes: 64 << 20),
     keepsIndexes: Bool = false,
     shards: [ObjectInfo]? = nil,
+    published: PublishedIndex? = nil,
     logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
   ) throws -> ShardReader {
     let isOnDisk = settings.place == .disk || keepsIndexes
@@ -57,6 +58,7 @@ final class CacheBench {
       shards: try shards ?? listing(store),
       settings: settings,
       directory: isOnDisk ? try CacheDirectory(path: cachePath) : nil,
+      published: published,
       logger: logger
     )
     readers.append(reader)

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ShardCache
@@ -88,7 +89,7 @@ import Testing
     arguments: 1...5 as ClosedRange<UInt64>
   )
   func keepsOrder(seed: UInt64) {
-    var generator = Generator(seed: seed)
+    var generator = SeededGenerator(seed: seed)
     var slots = ChunkSlots()
     var read: [Int] = []
     var ahead: [Int] = []

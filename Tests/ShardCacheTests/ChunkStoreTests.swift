@@ -230,7 +230,7 @@ import Testing
     #expect(bytesOnDisk() > small)
     let second = try store(maxBytes: small)
     #expect(bytesOnDisk() <= small)
-    var generator = Generator(seed: 5)
+    var generator = SeededGenerator(seed: 5)
     for step in 0..<60 as Range<Int32> {
       put(generator.below(2) == 0 ? first : second, 100 + step)
       #expect(bytesOnDisk() <= small, "step \(step)")

@@ -33,7 +33,7 @@ final class FaultyStore: ObjectStore {
     var requests: [Request] = []
     var stalled: [StalledFetch] = []
     var raised = 0
-    var generator: Generator
+    var generator: SeededGenerator
   }
 
   private let inner: any ObjectStore
@@ -55,7 +55,7 @@ final class FaultyStore: ObjectStore {
     self.inner = inner
     self.fault = fault
     self.maxPieceBytes = maxPieceBytes
-    self.state = Mutex(State(generator: Generator(seed: seed)))
+    self.state = Mutex(State(generator: SeededGenerator(seed: seed)))
   }
 
   var displayName: String { inner.displayName }
@@ -182,7 +182,7 @@ private final class StalledFetch: FetchTicket {
 /// Hands the bytes on as the fault wants it.
 private final class FaultyReceiver: RangeReceiver {
   private struct State {
-    var generator: Generator
+    var generator: SeededGenerator
 
     /// What of the block at hand was taken before a pause.
     var takenBytes = 0
@@ -204,7 +204,7 @@ private final class FaultyReceiver: RangeReceiver {
     self.target = target
     self.fault = fault
     self.maxPieceBytes = maxPieceBytes
-    self.state = Mutex(State(generator: Generator(seed: seed)))
+    self.state = Mutex(State(generator: SeededGenerator(seed: seed)))
   }
 
   func receive(_ bytes: UnsafeRawBufferPointer) -> ReceiverVerdict {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ShardCache
@@ -114,7 +115,7 @@ private struct NaivePlan {
     arguments: [1, 2, 3, 4] as [UInt64]
   )
   func agreesWithNaivePlan(seed: UInt64) throws {
-    var generator = Generator(seed: seed)
+    var generator = SeededGenerator(seed: seed)
     let max = [3, 8, 17, 40][Int(seed) - 1]
     var plan = FetchPlan(maxSlotCount: max)
     var naive = NaivePlan(max: max)

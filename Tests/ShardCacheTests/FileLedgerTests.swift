@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ShardCache
@@ -54,7 +55,7 @@ import Testing
 
   @Test("Over 10,000 random steps it keeps the order of a list", arguments: [1, 2] as [UInt64])
   func agreesWithList(seed: UInt64) {
-    var generator = Generator(seed: seed)
+    var generator = SeededGenerator(seed: seed)
     var ledger = FileLedger()
     var list: [Int32] = []
     for step in 0..<10_000 {

@@ -89,7 +89,7 @@ private let mebi = 1 << 20
       CacheSettings(place: .memory, budgetBytes: CacheSettings.minBudgetBytes)
     )
     onThreads(6) { thread in
-      var generator = Generator(seed: UInt64(thread))
+      var generator = SeededGenerator(seed: UInt64(thread))
       for _ in 0..<30 {
         let sample = generator.below(3100)
         do {
@@ -187,7 +187,7 @@ private let mebi = 1 << 20
       CacheSettings(place: .memory, budgetBytes: CacheSettings.minBudgetBytes)
     )
     onThreads(3) { thread in
-      var generator = Generator(seed: UInt64(thread))
+      var generator = SeededGenerator(seed: UInt64(thread))
       do {
         if thread == 0 {
           #expect(try reader.index(upTo: .max).sampleCount == 6000)

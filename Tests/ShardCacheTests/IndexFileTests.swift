@@ -99,7 +99,7 @@ import Testing
     #expect(file.store(sample(), isInflated: false))
     let good = try contents()
     for seed in 0..<200 as Range<UInt64> {
-      var generator = Generator(seed: seed)
+      var generator = SeededGenerator(seed: seed)
       var bad = good
       for _ in 0..<1 + generator.below(20) {
         bad[64 + generator.below(bad.count - 64)] = UInt8.random(in: 0...255, using: &generator)

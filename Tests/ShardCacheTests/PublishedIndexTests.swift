@@ -81,15 +81,7 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     #expect(index.shardCount == 5)
     #expect(store.requests.count == 1)
     let (shards, _) = try split(bench, store)
-    let reader = ShardReader(
-      store: store,
-      shards: shards,
-      settings: CacheSettings(place: .memory, budgetBytes: 64 << 20),
-      directory: try CacheDirectory(path: bench.cachePath),
-      published: index,
-      logger: log
-    )
-    defer { reader.shutDown() }
+    let reader = try bench.reader(over: store, keepsIndexes: true, shards: shards, published: index)
     for number in 0..<5 {
       #expect(index.sampleCount(ofShard: number) == 10 + number)
       let found = try reader.index(upTo: .max, ofShard: number)
@@ -177,16 +169,8 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         guard let count = index.sampleCount(ofShard: shard) else { continue }
         counts.state(count, ofShard: shard, source: "the published index")
       }
-      let reader = ShardReader(
-        store: store,
-        shards: shards,
-        settings: CacheSettings(place: .memory, budgetBytes: 64 << 20),
-        directory: nil,
-        published: index,
-        logger: log
-      )
+      let reader = try bench.reader(over: store, shards: shards, published: index)
       reader.believe(counts)
-      defer { reader.shutDown() }
       #expect(try reader.index(upTo: .max, ofShard: 2).sampleCount == 12)
       do {
         _ = try reader.index(upTo: 12, ofShard: 3)
@@ -207,15 +191,8 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let store = try bench.store()
     var counts = StatedCounts(shardCount: 1)
     counts.state(2000, ofShard: 0, source: "a file")
-    let reader = ShardReader(
-      store: store,
-      shards: try bench.listing(store),
-      settings: CacheSettings(place: .memory, budgetBytes: 64 << 20),
-      directory: nil,
-      logger: log
-    )
+    let reader = try bench.reader(over: store)
     reader.believe(counts)
-    defer { reader.shutDown() }
     #expect(try !reader.index(upTo: 3).isComplete)
     #expect(try reader.index(upTo: 1999).isComplete)
   }
@@ -242,7 +219,7 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
       }
       #expect((entries == nil) == (place < tableBytes), "byte \(place)")
     }
-    var generator = Generator(seed: 3)
+    var generator = SeededGenerator(seed: 3)
     for count in 0..<300 {
       var bytes = Array(good.prefix(count))
       if !bytes.isEmpty { bytes[generator.below(bytes.count)] = UInt8(generator.below(256)) }
@@ -259,15 +236,7 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     #expect(index.shardCount == 2)
     #expect(index.index(ofShard: 0) == nil)
     let (shards, _) = try split(bench, spoilt)
-    let reader = ShardReader(
-      store: spoilt,
-      shards: shards,
-      settings: CacheSettings(place: .memory, budgetBytes: 64 << 20),
-      directory: nil,
-      published: index,
-      logger: log
-    )
-    defer { reader.shutDown() }
+    let reader = try bench.reader(over: spoilt, shards: shards, published: index)
     #expect(try reader.index(upTo: .max, ofShard: 0).sampleCount == 2)
     #expect(reader.statistics.indexesBuilt == 1)
   }
@@ -338,15 +307,7 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
       logger: log
     )
     #expect(index.shardCount == 5)
-    let reader = ShardReader(
-      store: store,
-      shards: shards,
-      settings: CacheSettings(place: .memory, budgetBytes: 64 << 20),
-      directory: nil,
-      published: index,
-      logger: log
-    )
-    defer { reader.shutDown() }
+    let reader = try bench.reader(over: store, shards: shards, published: index)
     #expect(try reader.index(upTo: .max, ofShard: 1).sampleCount == 11)
   }
 

@@ -88,7 +88,7 @@ private let mebi = 1 << 20
     }
     let reader = try bench.reader(over: store)
     onThreads(4) { thread in
-      var generator = Generator(seed: seed * 10 + UInt64(thread))
+      var generator = SeededGenerator(seed: seed * 10 + UInt64(thread))
       for step in 0..<40 {
         let start = generator.below(bytes.count - 1)
         let end = min(bytes.count, start + 1 + generator.below(mebi))

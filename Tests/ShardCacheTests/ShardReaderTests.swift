@@ -155,7 +155,7 @@ private let mebi = 1 << 20
     let settings = CacheSettings(place: place, budgetBytes: CacheSettings.minBudgetBytes)
     let reader = try bench.reader(over: store, settings)
     onThreads(8) { thread in
-      var generator = Generator(seed: UInt64(thread) + 100)
+      var generator = SeededGenerator(seed: UInt64(thread) + 100)
       for step in 0..<40 {
         let shard = generator.below(4)
         guard let bytes = files["\(shard).tar"] else { continue }

@@ -1,10 +1,11 @@
 import Glibc
+import TestSupport
 
 /// Bytes without a pattern that repeats, the same for the same seed; eight at a time, since tests
 /// want tens of megabytes of them from a debug build.
 func testBytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
   [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-    var generator = Generator(seed: seed)
+    var generator = SeededGenerator(seed: seed)
     let raw = UnsafeMutableRawBufferPointer(buffer)
     var offset = 0
     while offset + 8 <= count {

@@ -1,4 +1,5 @@
 import TarIndex
+import TestSupport
 import Testing
 
 /// Archives with chance changes: whatever comes, the walk ends, and its index is sound.

@@ -1,6 +1,7 @@
 import CXXHash
 import Glibc
 import TarIndex
+import TestSupport
 import Testing
 
 @Suite struct ShardIndexTests {
