@@ -54,6 +54,4 @@ final class DescriptorCache: Sendable {
     }
     for descriptor in all { close(descriptor) }
   }
-
-  var idleCount: Int { state.withLock { $0.idle.count } }
 }

@@ -46,8 +46,6 @@ package struct ReplyHead: Hashable, Sendable {
     return self["transfer-encoding"] == nil ? length : nil
   }
 
-  var isChunked: Bool { self["transfer-encoding"] != nil }
-
   /// What the server asks to wait: `x-amz-retry-after` in milliseconds, `Retry-After` in seconds.
   var retryAfter: Duration? {
     if let text = self["x-amz-retry-after"], let value = Int64(text), value >= 0, value < 1 << 32 {
