@@ -103,7 +103,8 @@ package struct StoreStatistics: Hashable, Sendable {
   package var failures: Int = 0
   package var throttled: Int = 0
 
-  /// Requests sent a second time because the first one took much longer than its peers.
+  /// Requests sent a second time, for the whole or the rest, because the first one took much longer
+  /// than its peers.
   package var hedges: Int = 0
   package var bytesReceived: Int64 = 0
   package var requestsInFlight: Int = 0

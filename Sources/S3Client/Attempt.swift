@@ -18,6 +18,9 @@ final class Attempt {
 
   /// How long the reply's head took to come.
   private(set) var headWait: Duration?
+
+  /// The longest time so far between two pieces of the body, or before the first; pauses apart.
+  private(set) var longestSilence: Duration = .zero
   let sentAt: ContinuousClock.Instant
   private(set) var speed: SpeedWatch
 
@@ -32,6 +35,8 @@ final class Attempt {
 
   /// From the start to the reply's head.
   private(set) var headNanoseconds: Int?
+
+  /// When the last byte of the body came, or its head, or when it went on after a pause.
   private(set) var lastByteAt: ContinuousClock.Instant
   private var head: [UInt8] = []
   private var headBytes = 0
@@ -158,6 +163,7 @@ final class Attempt {
     headNanoseconds = startedAt.nanosecondsToNow
     let now = ContinuousClock.now
     headWait = now - sentAt
+    lastByteAt = now
     speed.restart(at: now)
     isRejected = !transfer.exchange.received(head: reply)
     return !isRejected
@@ -175,7 +181,9 @@ final class Attempt {
       receivedBytes += body.count
       budget?.spend(body.count)
       speed.received(body.count)
-      lastByteAt = .now
+      let now = ContinuousClock.now
+      longestSilence = max(longestSilence, now - lastByteAt)
+      lastByteAt = now
       return body.count
     case .pause:
       isPaused = true
@@ -206,6 +214,11 @@ final class Attempt {
     if isPaused { return nil }
     if !isHeadComplete { return now >= headDeadline ? .stalled("no reply in time") : nil }
     return speed.isTooSlow(at: now) ? .stalled("the body stalled") : nil
+  }
+
+  /// How long the body has brought nothing; nil before its head, and while we pause it.
+  func silence(at now: ContinuousClock.Instant) -> Duration? {
+    isHeadComplete && !isPaused ? now - lastByteAt : nil
   }
 
   /// How the attempt ended, by libcurl's result.

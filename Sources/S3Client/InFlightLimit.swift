@@ -1,6 +1,7 @@
 /// How many requests may be in flight: fewer after "slow down", more again with success.
 ///
-/// Halved at most once a second and never below 2; one more for each 16 successes (FAULTS.md, S1).
+/// Halved at most once a second and never below 2; one more for each 16 successes (FAULTS.md, S1), in a
+/// row or not: where one in ten is refused whatever we do, there would be no way up again.
 package struct InFlightLimit: Hashable, Sendable {
   package static let least = 2
   package static let successesPerStep = 16
@@ -16,7 +17,6 @@ package struct InFlightLimit: Hashable, Sendable {
   }
 
   package mutating func throttled(at now: ContinuousClock.Instant) {
-    successes = 0
     if let halvedAt, now - halvedAt < .seconds(1) { return }
     halvedAt = now
     current = max(min(Self.least, most), current / 2)

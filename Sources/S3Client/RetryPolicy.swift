@@ -80,6 +80,7 @@ package struct RetryState: Hashable, Sendable {
 
   private var bytesAtReset: Int64 = 0
   private var attemptsBefore = 0
+  private var cutsShort = 0
   package private(set) var tokensTaken = 0
 
   package init(since: ContinuousClock.Instant) {
@@ -87,6 +88,14 @@ package struct RetryState: Hashable, Sendable {
   }
 
   package var totalAttempts: Int { attemptsBefore + attempts }
+
+  /// Whether one more attempt may end before it has stalled for the whole of the stall time.
+  package var mayCutShort: Bool { cutsShort < Self.maxCutsShort }
+
+  /// Of ten attempts, so that those that are left outlast a store that stands still for half a minute.
+  private static let maxCutsShort = 3
+
+  package mutating func cutShort() { cutsShort += 1 }
 
   /// Notes an attempt; the deadline runs from the first one, not from the wait for its turn.
   package mutating func began(at now: ContinuousClock.Instant) {
@@ -112,6 +121,7 @@ package struct RetryState: Hashable, Sendable {
     attemptsBefore += attempts
     attempts = 0
     badReplies = 0
+    cutsShort = 0
   }
 
   /// Notes that this process was stopped, or the machine asleep: that is no time of the range's.

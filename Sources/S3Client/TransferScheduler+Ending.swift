@@ -5,13 +5,6 @@ import Remote
 extension TransferScheduler {
   func ended(_ attempt: Attempt, _ end: AttemptEnd) {
     let transfer = attempt.transfer
-    if case .stalled = end, stalls.stalled(at: .now) {
-      log.write(
-        .notice,
-        "net.dns",
-        "\(endpoint) stalls again and again; its name is looked up anew"
-      )
-    }
     guard case .inFlight(let current) = transfer.state else { return }
     if let rival = transfer.rival, transfer.claimant == nil {
       // The other one may still get through.
@@ -20,7 +13,9 @@ extension TransferScheduler {
       return
     }
     guard current === attempt else { return }
-    if let wait = attempt.headWait, case .completed = end { hedges.succeeded(after: wait) }
+    if let wait = attempt.headWait, case .completed = end {
+      hedges.succeeded(after: wait, longestSilence: attempt.longestSilence)
+    }
     if attempt.receivedBytes > 0 || attempt.wasPaused {
       transfer.retry.advanced(
         to: transfer.exchange.usefulBytes,

@@ -17,6 +17,24 @@ extension TransferScheduler {
     log.hedged(transfer, after: now - attempt.sentAt)
   }
 
+  /// Has the rest of a body that a reader waits for asked for again, once it has been silent for much
+  /// longer than its peers.
+  ///
+  /// What has come is kept. Only a few of a range's attempts end like this: where the whole store
+  /// stands still, the others wait it out.
+  func cutShort(_ attempt: Attempt, _ now: ContinuousClock.Instant) {
+    let transfer = attempt.transfer
+    guard case .inFlight(let current) = transfer.state, current === attempt,
+      transfer.priority == .reader, transfer.exchange.objectKey != nil, !quota.isOpen,
+      let silence = attempt.silence(at: now), let patience = hedges.bodyPatience,
+      silence > patience, transfer.retry.mayCutShort, hedges.take()
+    else { return }
+    transfer.retry.cutShort()
+    loop.count { $0.hedges += 1 }
+    takeOut(attempt)
+    ended(attempt, .stalled("no byte of the body in \(silence.wholeMilliseconds) ms"))
+  }
+
   /// Cuts what has lost against a second attempt, or the other way round.
   func endRaces() {
     guard !raced.isEmpty else { return }

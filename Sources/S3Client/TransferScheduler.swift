@@ -296,15 +296,23 @@ final class TransferScheduler {
         finish(attempt.transfer, exhausted(attempt.transfer, now))
       } else if let end = attempt.overdue(at: now) {
         takeOut(attempt)
+        noteStall(now)
         ended(attempt, end)
       } else {
         hedge(attempt, now)
+        cutShort(attempt, now)
       }
     }
     for transfer in waiting {
       let isOver = transfer.deadline.map { now >= $0 } ?? false
       if isOver || waitsInVain(transfer, now) { finish(transfer, exhausted(transfer, now)) }
     }
+  }
+
+  private func noteStall(_ now: ContinuousClock.Instant) {
+    guard stalls.stalled(at: now) else { return }
+    let text = "\(endpoint) stalls again and again; its name is looked up anew"
+    log.write(.notice, "net.dns", text)
   }
 
   func takeOut(_ attempt: Attempt) {

@@ -3,25 +3,28 @@ import S3Client
 import TestSupport
 import Testing
 
-/// A second request for a read that waits much longer than its peers, and fresh connections where
-/// transfers stall again and again.
+/// A second request for a read whose reply, or the rest of it, lets wait much longer than others do,
+/// and fresh connections where transfers stall again and again.
 @Suite(.timeLimit(.minutes(10))) struct HedgeTests {
-  @Test("patience is four times what nine in ten waited, and a fifth of a second at least")
+  @Test("patience is four times what nine in ten waited, and has a least of its own for bodies")
   func patience() {
     var plan = HedgePlan()
-    for _ in 0..<15 { plan.succeeded(after: .milliseconds(100)) }
-    #expect(plan.patience == nil)
-    plan.succeeded(after: .seconds(9))
-    #expect(plan.patience == .milliseconds(400))
-    for _ in 0..<64 { plan.succeeded(after: .milliseconds(1)) }
-    #expect(plan.patience == .milliseconds(200))
+    func note(_ count: Int, _ wait: Duration, _ silence: Duration) {
+      for _ in 0..<count { plan.succeeded(after: wait, longestSilence: silence) }
+    }
+    note(15, .milliseconds(100), .milliseconds(300))
+    #expect(plan.patience == nil && plan.bodyPatience == nil)
+    note(1, .seconds(9), .seconds(9))
+    #expect(plan.patience == .milliseconds(400) && plan.bodyPatience == .milliseconds(1200))
+    note(64, .milliseconds(1), .milliseconds(1))
+    #expect(plan.patience == .milliseconds(200) && plan.bodyPatience == .milliseconds(500))
   }
 
   @Test("one request in twenty may be sent a second time")
   func credit() {
     var plan = HedgePlan()
     #expect([plan.take(), plan.take()] == [true, false])
-    for _ in 0..<41 { plan.succeeded(after: .zero) }
+    for _ in 0..<41 { plan.succeeded(after: .zero, longestSilence: .zero) }
     #expect([plan.take(), plan.take(), plan.take()] == [true, true, false])
   }
 
@@ -75,6 +78,46 @@ import Testing
     defer { other.shutDown() }
     #expect(try other.bytes(0..<10, of: info, priority: .readAhead) == Array(object[..<10]))
     #expect(slow.requests.count == 17)
+  }
+
+  /// A third of what is asked for, and then nothing more.
+  private static func stalling(
+    _ object: [UInt8],
+    _ request: ScriptedServer.Request
+  ) -> [ScriptedServer.Action] {
+    guard case .send(let whole) = ScriptedServer.Action.part(of: object, request) else { return [] }
+    return [.send(Array(whole[..<(whole.count / 3)])), .stall]
+  }
+
+  @Test("a body that falls silent is gone on with by another request, each byte once")
+  func silentBody() throws {
+    let server = try ScriptedServer { [object] number, request in
+      number == 16 ? Self.stalling(object, request) : [.part(of: object, request)]
+    }
+    let store = try warmStore(server)
+    defer { store.shutDown() }
+    let isEqual = try store.bytes(1000..<200_000, of: info) == Array(object[1000..<200_000])
+    #expect(isEqual)
+    #expect(server.requests.count == 18)
+    let range = server.requests.last?.headers["range"] ?? ""
+    #expect(range.hasSuffix("-199999") && range != "bytes=1000-199999")
+    #expect(store.statistics.hedges == 1)
+    #expect(store.statistics.requestsInFlight == 0)
+  }
+
+  @Test("of a range's attempts three are cut short, and then no more before 8 MiB have come")
+  func fewCuts() {
+    let now = ContinuousClock.now
+    var state = RetryState(since: now)
+    for _ in 0..<3 {
+      #expect(state.mayCutShort)
+      state.cutShort()
+    }
+    #expect(!state.mayCutShort)
+    state.advanced(to: 1 << 20, at: now, RetryPolicy())
+    #expect(!state.mayCutShort)
+    state.advanced(to: 8 << 20, at: now, RetryPolicy())
+    #expect(state.mayCutShort)
   }
 
   @Test("the third stall within a minute asks for a fresh look-up, and counting starts anew")

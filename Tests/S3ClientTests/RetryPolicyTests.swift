@@ -121,6 +121,11 @@ import Testing
     #expect(limit.current == 2)
     limit.succeeded()
     #expect(limit.current == 3)
+    // The successes before it count as well.
+    for _ in 0..<12 { limit.succeeded() }
+    limit.throttled(at: start + .seconds(4.5))
+    for _ in 0..<4 { limit.succeeded() }
+    #expect(limit.current == 4)
     for _ in 0..<1000 { limit.succeeded() }
     #expect(limit.current == 16)
   }
