@@ -1,5 +1,6 @@
 """What each mount test gets: a mount that is made, watched, and gone afterwards."""
 
+import collections
 import faulthandler
 import os
 import pathlib
@@ -15,8 +16,26 @@ PACKAGE = pathlib.Path(__file__).resolve().parents[2]
 DEFAULT_LIMIT = 60
 
 
-def pytest_terminal_summary(terminalreporter):
+# By test: its cases, and the fields and bytes that they have compared.
+figures = collections.defaultdict(collections.Counter)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    before = dict(trees.compared)
+    try:
+        return (yield)
+    finally:
+        now = {name: count - before[name] for name, count in trees.compared.items()}
+        figures[item.name.split("[")[0]].update(cases=1, **now)
+
+
+def pytest_terminal_summary(terminalreporter, config):
     """For docs/reliability.md: a wrong byte, or a test that hangs, is a failure and named above."""
+    if config.option.keyword:
+        for name, counts in figures.items():
+            counted = "{cases:,} cases, {fields:,} fields and {bytes:,} bytes compared".format(**counts)
+            terminalreporter.write_line(f"{name}: {counted}")
     if trees.compared["fields"]:
         terminalreporter.write_line(
             "compared with what went in: {fields:,} fields, {bytes:,} bytes".format(**trees.compared)

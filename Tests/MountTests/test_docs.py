@@ -54,6 +54,23 @@ def test_links_lead_somewhere():
                 assert ((PACKAGE / page).parent / target).exists(), f"{page}: {target}"
 
 
+def test_each_test_of_the_reliability_page_is_there():
+    names = set()
+    for path in [*PACKAGE.glob("Tests/**/*.swift"), *PACKAGE.glob("Tests/**/*.py")]:
+        names |= {path.stem, *re.findall(r"\b(?:func|def) (\w+)", path.read_text())}
+    everything = " ".join(names)
+    rows = [
+        line.split(" | ") for line in (PACKAGE / "docs/reliability.md").read_text().splitlines()
+        if re.match(r"\| [SLTX]\d", line)
+    ]
+    assert len(rows) > 60
+    for row in rows:
+        tests = re.findall(r"`(\w+)`", row[-1])
+        assert tests, f"no test: {row}"
+        for test in tests:
+            assert test in everything, f"{row[0]}: no test bears {test}"
+
+
 def test_every_block_says_what_it_is():
     for page in PAGES:
         for line, language, text in blocks(page):

@@ -1,10 +1,10 @@
 """Measures the limits that a mount keeps to when things go wrong, each beside its goal.
 
-    python -m harness.goals BINARY SCRATCH
+    python -m harness.goals BINARY SCRATCH [PART...]
 
-A mount over a relay that can hold requests back, one over a store on a bad day (`goals_store`), and some that
-cannot start. Prints a table, a line for each figure; exits 1 where one is beyond its limit, which a busy machine
-can bring about.
+A mount over a relay that can hold requests back (`waits`), some that cannot start (`starts`), one over a store on a bad
+day (`store`), caches that are damaged or too small (`cache`), hostile listings and a search for secrets (`hostile`).
+Prints a table, a line for each figure; exits 1 where one is beyond its limit, which a busy machine can bring about.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from . import goals_store, mounts, relay, servers, shards, soak, trees
+from . import goals_cache, goals_hostile, goals_store, mounts, relay, servers, shards, soak, trees
 
 SHARDS = [40] * 24
 PICTURE_BYTES = 50_000
@@ -163,15 +163,9 @@ def cannot_start(words, scratch, server, goals):
         goals.add(f"G17 {name}: exit code {found}", seconds if found == code else 999, "s", limit)
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="harness.goals", description=__doc__.split("\n")[0])
-    parser.add_argument("binary")
-    parser.add_argument("scratch")
-    words = parser.parse_args()
-    scratch, goals = pathlib.Path(words.scratch), Goals()
-    dataset = shards.Dataset(scratch / "buckets/goals").add_split("train", SHARDS, PICTURE_BYTES)
-    server = servers.RcloneS3(scratch / "buckets", scratch / "server")
-    with server, relay.Relay(server.endpoint, scratch / "relay") as watched:
+def waits(words, server, scratch, goals):
+    """All that is measured over a store that holds requests back."""
+    with relay.Relay(server.endpoint, scratch / "relay") as watched:
         mount = mounts.Mount(
             words.binary, "s3://goals", scratch / "mnt", "--endpoint-url", watched.endpoint,
             "--cache-size", "16MiB", "--prefetch", "0B", "--retry-timeout", "600s",
@@ -181,9 +175,36 @@ def main():
             one_shard_stalls(mount, watched, goals)
             ends(mount, goals)
             ends_under_load(mount, watched, goals)
+
+
+PARTS = ("waits", "starts", "store", "cache", "hostile")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="harness.goals", description=__doc__.split("\n")[0])
+    parser.add_argument("binary")
+    parser.add_argument("scratch")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all where none is named")
+    words = parser.parse_args()
+    parts = words.parts or PARTS
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no part {unknown.pop()}; there are: {', '.join(PARTS)}")
+    scratch, goals = pathlib.Path(words.scratch), Goals()
+    dataset = shards.Dataset(scratch / "buckets/goals").add_split("train", SHARDS, PICTURE_BYTES)
+    small = goals_store.small(scratch / "buckets/goals-small") if "store" in parts else None
+    server = servers.RcloneS3(scratch / "buckets", scratch / "server")
     with server:
-        cannot_start(words, scratch, server, goals)
-        goals_store.measure(words, dataset, scratch / "buckets/goals", scratch, server, goals)
+        if "waits" in parts:
+            waits(words, server, scratch, goals)
+        if "starts" in parts:
+            cannot_start(words, scratch, server, goals)
+        if "store" in parts:
+            goals_store.mixture(words, server, small, scratch, goals)
+            goals_store.measure(words, dataset, scratch / "buckets/goals", scratch, server, goals)
+        if "hostile" in parts:
+            goals_hostile.measure(words, server, scratch, dataset.rank("train"), goals)
+    if "cache" in parts:
+        goals_cache.measure(words.binary, scratch, goals)
     sys.exit(1 if goals.missed else 0)
 
 
