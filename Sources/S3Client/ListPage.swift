@@ -21,6 +21,9 @@ package struct ListPage: Sendable {
     var eTag: [UInt8] = []
     var modified: [UInt8] = []
 
+    /// A text of it was too long to be anything.
+    var isOdd = false
+
     mutating func take(_ text: [UInt8], of name: String) {
       switch name {
       case "Key": key += text
@@ -74,6 +77,11 @@ package struct ListPage: Sendable {
           default: break
           }
         }
+      case .longText:
+        guard path.count >= 3, path[1] == "Contents" else {
+          throw .init(detail: "\(path.last ?? "the root") is too long", offset: 0)
+        }
+        entry.isOdd = true
       }
     }
     isTruncated = truncated == Array("true".utf8)
@@ -90,7 +98,7 @@ package struct ListPage: Sendable {
   private static func object(_ entry: Entry, isEncoded: Bool) -> ObjectInfo? {
     let key =
       isEncoded ? PercentEncoding.decoded(entry.key, plusIsSpace: true) : .some(entry.key)
-    guard let key, !key.isEmpty, key.count <= maxKeyBytes,
+    guard !entry.isOdd, let key, !key.isEmpty, key.count <= maxKeyBytes,
       let size = Int64(String(decoding: entry.size, as: UTF8.self)), size >= 0,
       size <= 1 << 53
     else { return nil }
@@ -122,6 +130,7 @@ struct ErrorBody {
         case .end: path.removeLast()
         case .text(let text):
           if path.count == 2, path[0] == "Error" { texts[path[1], default: []] += text }
+        case .longText: return
         }
       }
     } catch {

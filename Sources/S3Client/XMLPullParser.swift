@@ -10,6 +10,9 @@ package struct XMLPullParser: ~Copyable {
   package enum Event: Hashable, Sendable {
     case start(String)
     case text([UInt8])
+
+    /// A text beyond the bound, of which nothing is kept.
+    case longText
     case end(String)
   }
 
@@ -40,7 +43,7 @@ package struct XMLPullParser: ~Copyable {
       pendingEnd = nil
       return .end(name)
     }
-    let text = try characters()
+    guard let text = try characters() else { return .longText }
     if !text.isEmpty, !open.isEmpty { return .text(text) }
     guard place < bytes.count else {
       guard hasRoot, open.isEmpty else { throw failure("the document ends early") }
@@ -113,31 +116,42 @@ package struct XMLPullParser: ~Copyable {
 
   // MARK: - Text
 
-  /// Text up to the next tag, with what comments and the declaration take out of it.
-  private mutating func characters() throws(Malformed) -> [UInt8] {
+  /// Text up to the next tag, with what comments and the declaration take out of it; nil if too long.
+  private mutating func characters() throws(Malformed) -> [UInt8]? {
     var text: [UInt8] = []
     var isASCII = true
+    var isTooLong = false
     while place < bytes.count {
       let start = place
       while place < bytes.count, Self.isPlain(bytes[place]) {
         if bytes[place] >= 0x80 { isASCII = false }
         place += 1
       }
-      text += bytes[start..<place]
-      guard text.count <= maxTextBytes else { throw failure("a text is too long") }
+      isTooLong = isTooLong || text.count + (place - start) > maxTextBytes
+      if !isTooLong { text += bytes[start..<place] }
       guard place < bytes.count else { break }
       switch bytes[place] {
       case UInt8(ascii: "&"):
-        text += try reference()
+        let character = try reference()
+        if !isTooLong { text += character }
         isASCII = false
       case UInt8(ascii: "<"):
-        guard let more = try markup() else { return try checked(text, isASCII: isASCII) }
-        text += more
+        guard let more = try markup() else {
+          return isTooLong ? try nothing() : try checked(text, isASCII: isASCII)
+        }
+        isTooLong = isTooLong || text.count + more.count > maxTextBytes
+        if !isTooLong { text += more }
         isASCII = isASCII && more.isEmpty
       default: throw failure("a control character")
       }
     }
-    return try checked(text, isASCII: isASCII)
+    return isTooLong ? try nothing() : try checked(text, isASCII: isASCII)
+  }
+
+  /// In place of a text that is too long.
+  private func nothing() throws(Malformed) -> [UInt8]? {
+    guard !open.isEmpty else { throw failure("a text outside of the root element") }
+    return nil
   }
 
   /// The text within a comment, a CDATA section or the declaration; nil before a tag.

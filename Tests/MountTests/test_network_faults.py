@@ -156,6 +156,7 @@ def test_what_lasts_has_its_errno(mount_faulty, faulty, fault, number):
     [
         ("html", 5, 3), ("cut", 5, 3), ("empty", 5, 3), ("not_xml", 5, 3), ("bomb", 5, 3),
         ("external_entity", 5, 3), ("deep", 5, 3), ("loop_token", 4, 3), ("missing_token", 4, 3),
+        ("bad_utf8", 5, 3), ("long_keys", 4, 1),
     ],
 )
 def test_a_listing_that_is_none_is_never_an_empty_bucket(

@@ -49,9 +49,14 @@ import Testing
     #expect(throws: XMLPullParser.Malformed.self) { try events(nested(17)) }
     #expect(throws: XMLPullParser.Malformed.self) { try events(nested(100_000)) }
     #expect(try events("<a>\(String(repeating: "x", count: 4096))</a>").count == 3)
-    #expect(throws: XMLPullParser.Malformed.self) {
-      try events("<a>\(String(repeating: "x", count: 4097))</a>")
+    let long = String(repeating: "x", count: 2049)
+    let texts = [
+      long + long, "\(long)&lt;\(long)", "<![CDATA[\(long)]]>\(long)", long + long + "é",
+    ]
+    for text in texts {
+      #expect(try events("<a>\(text)</a>") == [.start("a"), .longText, .end("a")])
     }
+    #expect(throws: XMLPullParser.Malformed.self) { try events("<a/>\(long)\(long)") }
   }
 
   @Test("every cut of a good listing is refused, at whatever byte")
@@ -93,6 +98,26 @@ import Testing
     )
     #expect(page.objects.map(\.sizeBytes) == [7])
     #expect(page.oddEntries == 6)
+  }
+
+  @Test("an entry with a text of any length costs the others nothing, a token is an error (S28)")
+  func longTexts() throws {
+    let long = String(repeating: "k", count: 200_000)
+    let good = "<Contents><Key>a.tar</Key><Size>7</Size></Contents>"
+    let page = try ListPage(
+      Array(
+        """
+        <ListBucketResult><Contents><Key>\(long)</Key><Size>1</Size></Contents>\(good)<Contents>
+        <Key>b.tar</Key><Size>1</Size><Owner><ID>\(long)</ID></Owner></Contents></ListBucketResult>
+        """.utf8
+      )
+    )
+    #expect(page.objects.map(\.sizeBytes) == [7])
+    #expect(page.oddEntries == 2)
+    let token = "<NextContinuationToken>\(long)</NextContinuationToken>"
+    #expect(throws: XMLPullParser.Malformed.self) {
+      try ListPage(Array("<ListBucketResult>\(good)\(token)</ListBucketResult>".utf8))
+    }
   }
 
   @Test("another root, and text that is no UTF-8, are no listing")

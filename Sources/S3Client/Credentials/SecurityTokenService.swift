@@ -161,6 +161,7 @@ struct SecurityTokenService {
         case .text(let text):
           guard let name = open.last, texts[name] == nil else { continue }
           texts[name] = String(decoding: text, as: UTF8.self)
+        case .longText: return [:]
         }
       }
     } catch {
