@@ -27,7 +27,7 @@ LISTINGS = {
     "an entity from a file": (5, b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><ListBucketResult/>'),
     "a hundred thousand elements deep": (5, b"<a>" * 100_000 + b"</a>" * 100_000),
     "a key of 200 kB": (4, page(f"<Contents><Key>{'k' * 200_000}</Key><Size>1</Size></Contents>")),
-    "a hundred thousand odd entries": (4, page("<Contents><Size>-1</Size></Contents>" * 100_000)),
+    "ten thousand odd entries": (4, page("<Contents><Size>-1</Size></Contents>" * 10_000)),
     "no end": (5, None),
     "cut": (5, page("<Contents><Key>a.tar</Key>")[:60]),
     "a page in HTML": (5, b"<html><body>sign in</body></html>"),
@@ -88,15 +88,17 @@ def listings(binary, scratch, goals):
         return tries[0][0], min(t[1] for t in tries), min(t[2] for t in tries)
 
     _, plain_seconds, plain_bytes = least(page("<IsTruncated>false</IsTruncated>"))
-    seconds, memory, codes = {}, {}, 0
+    seconds, memory, others = {}, {}, []
     for name, (code, body) in LISTINGS.items():
         found, took, held = least(body)
-        codes += found != code
+        if found != code:
+            others.append(f"{name}: {found}")
         # A reply that makes no sense is asked for three times.
         seconds[name], memory[name] = (took - plain_seconds) * 1000, (held - plain_bytes) / MIB
     server.shutdown()
     slowest, largest = max(seconds, key=seconds.get), max(memory, key=memory.get)
-    goals.add(f"G18 exit codes that are others, of {len(LISTINGS)} hostile listings", codes, "", 0)
+    told = "".join(f" ({other})" for other in others)
+    goals.add(f"G18 other exit codes than wanted, of {len(LISTINGS)} hostile listings{told}", len(others), "", 0)
     goals.add(f"G18 CPU time of the slowest, tries and all ({slowest})", seconds[slowest], "ms", 50)
     goals.add(f"G18 memory of the largest ({largest})", memory[largest], "MiB", 16)
 
