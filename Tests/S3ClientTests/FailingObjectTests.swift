@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// One object that stalls or fails, and the readers of others.
-@Suite(.timeLimit(.minutes(1))) struct FailingObjectTests {
+@Suite(.timeLimit(.minutes(10))) struct FailingObjectTests {
   private let content = noise(100_000)
 
   private func info(_ name: String) -> ObjectInfo {
