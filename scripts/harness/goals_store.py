@@ -6,7 +6,7 @@ import pathlib
 import threading
 import time
 
-from . import faults, mounts, shards, soak, trees
+from . import faults, mounts, servers, shards, soak, trees
 
 # FAULTS.md's mixture: of a hundred GETs so many.
 MIXTURE = "slow_down=10,short_body=5,reset_inside=5,stall=2"
@@ -14,10 +14,10 @@ EPOCHS = 4
 READERS = 4
 THOUSAND = 1000
 
-# Of the mixture: six times 23,040 fields under faults, and as many without, from 64 MB of data.
+# Of the mixture: five times 23,040 fields under faults, and as many without, from 64 MB of data.
 SMALL_SHARDS = [160] * 48
 SMALL_BYTES = 8_000
-SMALL_EPOCHS = 6
+SMALL_EPOCHS = 5
 
 
 # A worker takes so many samples at a time, as a loader's do: nobody falls far behind.
@@ -182,19 +182,33 @@ def thousand_readers(mount, samples, budget_mib, goals):
     goals.add(f"G12 threads with {THOUSAND} readers", max(t[2] for t in taken), "", 32)
 
 
-def replaced(mount, dataset, folder, samples, goals):
-    """G6: a shard that was replaced is found out by its next read, and for good."""
-    shard = next(folder.glob("**/train-000020.tar"))
-    data = bytearray(shard.read_bytes())
-    data[600] ^= 1
-    time.sleep(1.1)
-    shard.write_bytes(data)
-    stale = 0
-    for position in range(800, 840):
-        try:
-            trees.check_sample(mount.point / f".epochs/{EPOCHS * 2 + 30}/train/0/{trees.index_name(position)}", samples[position])
-        except OSError as error:
-            stale += error.errno == errno.ESTALE
+def replaced(words, bucket, scratch, samples, goals):
+    """G6: a shard that was replaced is found out by its next read from the store, and for good."""
+    # A server of its own, which looks at its folder each time.
+    server = servers.RcloneS3(bucket.parent, scratch / "server-replaced", listings_kept="0s")
+    with server:
+        mount = mounts.Mount(
+            words.binary, f"s3://{bucket.name}", scratch / "mnt-replaced", "--endpoint-url", server.endpoint,
+            "--cache-dir", "memory", "--cache-size", "16MiB", "--prefetch", "0B",
+            environment=mounts.clean_environment(**server.environment()),
+        )
+        with mount:
+            trees.check_listing(mount.point / "train/0", len(samples))
+            # Nothing of the first shards is in memory once so many others were read.
+            trees.check_rank(mount.point / "train/0", samples, 200)
+            shard = next(bucket.glob("**/train-000002.tar"))
+            original = shard.read_bytes()
+            # A file's time is told in seconds.
+            time.sleep(1.1)
+            shard.write_bytes(original[:600] + bytes([original[600] ^ 1]) + original[601:])
+            stale = 0
+            for position in range(80, 120):
+                try:
+                    trees.check_sample(mount.point / f"train/0/{trees.index_name(position)}", samples[position])
+                except OSError as error:
+                    stale += error.errno == errno.ESTALE
+            shard.write_bytes(original)
+            mount.unmount()
     goals.add("G6 reads of a replaced shard that were no ESTALE, of 40", 40 - stale, "", 0)
 
 
@@ -213,5 +227,5 @@ def measure(words, dataset, bucket, scratch, server, goals):
             outage(mount, relay, samples, timeout, goals)
             throttling(mount, relay, samples, goals)
             thousand_readers(mount, samples, budget_mib, goals)
-            replaced(mount, dataset, bucket, samples, goals)
             mount.unmount()
+    replaced(words, bucket, scratch, samples, goals)
