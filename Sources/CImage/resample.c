@@ -3,8 +3,12 @@
 #include <string.h>
 
 // The compiler makes these of vectors as wide as the machine has them, which is found out at the
-// program's start. Whole numbers: every machine gives the same pixels.
-#if defined(__x86_64__) && defined(__linux__)
+// program's start. Whole numbers: every machine gives the same pixels. ThreadSanitizer's own code would be
+// called there before it is set up.
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__x86_64__) && defined(__linux__) && !__has_feature(thread_sanitizer)
 #define WIDE __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE
