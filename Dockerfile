@@ -1,5 +1,7 @@
 # docker build -t wdsfs . ; see docs/howto/kubernetes.md for how to run it.
 FROM swift:6.3-bookworm AS build
+# The newest of a stable release: a pinned version is gone with its next point release.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends \
       dpkg-dev fuse3 libfuse3-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev \
       liblzma-dev libxxhash-dev libjpeg-dev libpng-dev libwebp-dev pkg-config python3 python3-venv \

@@ -189,13 +189,13 @@ build_release() {
     note "using $binary, as WDSFS_TEST_BINARY says"
     return
   fi
-  local build=(swift build --package-path "$root" -c release --static-swift-stdlib --product wdsfs)
+  local command=(swift build --package-path "$root" -c release --static-swift-stdlib --product wdsfs)
   if [ -t 2 ]; then
     # Swift's own progress line tells more than ours could.
-    "${build[@]}" >&2 || die "the build failed; the command was: ${build[*]}"
+    "${command[@]}" >&2 || die "the build failed; the command was: ${command[*]}"
   elif [ -x "$binary" ]; then
-    quietly "building wdsfs" "${build[@]}"
+    quietly "building wdsfs" "${command[@]}"
   else
-    quietly "building wdsfs for the first time (several minutes on two cores)" "${build[@]}"
+    quietly "building wdsfs for the first time (several minutes on two cores)" "${command[@]}"
   fi
 }

@@ -56,6 +56,40 @@ def test_an_indexed_dataset_is_listed_without_a_get(index, mount, store, small, 
     assert statistics["indexes"]["loaded"] >= 4
 
 
+def test_of_large_members_the_headers_only_are_fetched_and_small_ones_are_streamed(
+    run, store, watched, tmp_path
+):
+    samples, clip = 6, bytes(4_000_000)
+
+    def make(dataset):
+        for number in range(2):
+            dataset.add_shard("clips", f"clips-{number:06d}.tar", [
+                (f"{number}-{place}", {"json": b"{}", "mp4": clip}) for place in range(samples)
+            ])
+        dataset.add_shard("words", "words-000000.tar", [
+            (f"{place:06d}", {"txt": b"a word" * 80}) for place in range(2000)
+        ])
+
+    store.dataset("clips", make)
+    watched.forget()
+    done = run(
+        "index", "s3://clips", "--endpoint-url", watched.endpoint, "--cache-dir", tmp_path / "cache", "--json",
+        environment=store.environment(),
+    )
+    found = report(done)
+    assert {s["name"]: s["samples"] for s in found["splits"]} == {"clips": 2 * samples, "words": 2000}
+    asked = {"clips": [], "words": []}
+    for request in watched.data_requests():
+        asked[request.target.split("/")[2]].append(request.bytes)
+    # What tells that members are large, then 8 KiB a clip, which hold the next sample's json as well.
+    assert sum(asked["clips"]) <= 2 * (64 + samples * 8) * 1024, asked
+    assert sum(asked["clips"]) < found["bytes"] / 100
+    words = os.path.getsize(store.root / "clips/words/words-000000.tar")
+    assert words > 2_000_000
+    assert sum(asked["words"]) >= words
+    assert len(asked["words"]) <= 5, asked
+
+
 def test_a_second_run_knows_all_and_says_so(index, small):
     assert "6 shards indexed" in index("s3://small").stdout
     again = index("s3://small")

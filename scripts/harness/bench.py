@@ -24,6 +24,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -91,6 +92,11 @@ def keep(document, name, folder):
         json.dump(document, file, indent=1)
         file.write("\n")
     say(f"\nAll figures: {os.path.relpath(path)}")
+
+
+def given():
+    """The options: those of WDSFS_TEST_BENCH, by which a test makes a run short, before those of the command."""
+    return shlex.split(os.environ.get("WDSFS_TEST_BENCH", "")) + sys.argv[1:]
 
 
 def grouped(runs):
@@ -188,7 +194,7 @@ def main():
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
     parser.add_argument("--page", action="store_true", help="write docs/performance.md and its plot from this run")
     parser.add_argument("--page-from", metavar="JSON", help="write them from an earlier run, and run nothing")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given())
     if arguments.page_from:
         with open(arguments.page_from, encoding="utf-8") as file:
             return bench_page.write(json.load(file), grouped, contenders.PACKAGE)

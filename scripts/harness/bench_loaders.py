@@ -23,7 +23,7 @@ import sys
 import tempfile
 
 from . import bench_page, contenders, loaders, mounts, servers, shards, tls
-from .bench import keep
+from .bench import given, keep
 from .console import bold, dim, say, size
 
 SECONDS = 1200
@@ -202,7 +202,7 @@ def main():
     parser.add_argument("--only", default="", metavar="PART", help="loaders whose names have this in them")
     parser.add_argument("--page", action="store_true", help="write the figures into docs/performance.md")
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given())
     runs, left_out = run_all(arguments, binary, python)
     print_table(runs)
     document = {

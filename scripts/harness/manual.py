@@ -191,10 +191,10 @@ def reference(binary):
         "or `512MiB`, `512M` (binary), times `90s`, `5m`, `2h`.", "",
     ]
     for command in commands(binary):
-        lines += [f"## {command.name()}", "", command.abstract, "", "```", command.usage, "```", ""]
+        lines += [f"## {command.name()}", "", command.abstract, "", "```text", command.usage, "```", ""]
         for kind, text in paragraphs(command.discussion):
             if kind == "code":
-                lines += ["```", *text, "```", ""]
+                lines += ["```sh", *text, "```", ""]
             else:
                 lines += [*text, ""]
         for title, options in sections(command):

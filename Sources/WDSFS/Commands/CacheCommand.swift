@@ -10,7 +10,7 @@ struct CacheCommand: ParsableCommand {
     abstract: "Show or clear what is kept on this machine.",
     discussion: """
       wdsfs cache list
-      wdsfs cache list s3://bucket/imagenet       how much of each split is there
+      wdsfs cache list s3://bucket/imagenet       # how much of each split is there
       wdsfs cache clear --cache-dir /scratch/wds
       """,
     subcommands: [CacheListCommand.self, CacheClearCommand.self]
@@ -103,8 +103,8 @@ struct CacheClearCommand: CacheLookingCommand {
     abstract: "Remove what the cache holds.",
     discussion: """
       wdsfs cache clear
-      wdsfs cache clear --keep-indexes            the bytes alone
-      wdsfs cache clear s3://bucket/old           of one remote
+      wdsfs cache clear --keep-indexes            # the bytes alone
+      wdsfs cache clear s3://bucket/old           # of one remote
 
       A mount that uses it goes on, and fetches again what it needs.
       """

@@ -7,7 +7,7 @@ struct CursorCommand: ParsableCommand {
     commandName: "cursor",
     abstract: "Look at, join or move the saved place of a run.",
     discussion: """
-      wdsfs mount --cursor FILE keeps in FILE what each rank has read, and goes
+      With --cursor FILE, a mount keeps in FILE what each rank has read, and goes
       on from it.
 
       How far each rank is:

@@ -7,7 +7,7 @@ struct RootCommand: ParsableCommand {
     abstract: "Buckets of WebDataset shards as folders to train from.",
     discussion: """
       wdsfs mount s3://bucket/imagenet /mnt/wds
-      ls /mnt/wds/train/0                    the samples of rank 0, in training order
+      ls /mnt/wds/train/0                  # the samples of rank 0, in training order
       cat /mnt/wds/train/0/00000042/cls
       wdsfs unmount /mnt/wds
       """,

@@ -7,7 +7,7 @@ struct UnmountCommand: Subcommand {
     abstract: "End a mount, and wait for its process.",
     discussion: """
       wdsfs unmount /mnt/wds
-      wdsfs unmount --lazy /mnt/wds     while files in it are still open
+      wdsfs unmount --lazy /mnt/wds     # while files in it are still open
       """,
     aliases: ["umount"]
   )
