@@ -316,10 +316,15 @@ def traced(tmp_path):
     @contextlib.contextmanager
     def trace(pid, fault):
         calls, status = fault.split(":")[0], pathlib.Path(f"/proc/{pid}/status")
+
+        def is_traced_or_over():
+            text = status.read_text()
+            return "TracerPid:\t0\n" not in text or "(zombie)" in text
+
         words = ["-f", "-qq", "-o", tmp_path / "strace", "-e", f"trace={calls}", "-e", f"inject={fault}"]
         tracer = subprocess.Popen(["strace", *words, "-p", str(pid)], stderr=subprocess.DEVNULL)
         try:
-            mounts.wait_until(lambda: "TracerPid:\t0\n" not in status.read_text(), 20, "it is traced")
+            mounts.wait_until(is_traced_or_over, 20, "it is traced")
             yield
         finally:
             tracer.terminate()
@@ -357,6 +362,17 @@ def test_no_request_to_be_had_for_a_moment_does_not_end_the_mount(mount_small, s
             equal(made, small, processes=4)
     equal(made, small)
     assert made.pids() == [pid]
+
+
+def test_a_session_that_breaks_saves_what_was_read(foreground, small, traced, tmp_path):
+    made, process = foreground("--cursor", tmp_path / "run.cursor", "--ledger", tmp_path / "ledger")
+    mounts.wait_until(lambda: "event=mount.ready" in made.log.read_text(), 20, "it is ready")
+    read(made, small.rank("train")[:4])
+    with traced(process.pid, "read:error=EIO"):
+        assert process.wait(20) == 1
+    assert mounts.kind_of_mount(made.point) is None
+    assert consumed(tmp_path / "run.cursor") == 4
+    assert (tmp_path / "ledger").read_text().count("\tok\n") == 4
 
 
 CLOCK = r"""

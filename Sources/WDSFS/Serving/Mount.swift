@@ -93,23 +93,27 @@ enum Mount {
       logger: log
     )
     var saver: CursorSaver?
-    let ending = try serve(tree, reads, source: address.displayName, settings, process) {
-      let started = opened.map { opened in
-        save(run, to: opened.file, after: ledger, process) {
-          RunWiring.cursor(of: run, dataset, cache)
+    let ending = Result { () throws(Failure) in
+      try serve(tree, reads, source: address.displayName, settings, process) {
+        let started = opened.map { opened in
+          save(run, to: opened.file, after: ledger, process) {
+            RunWiring.cursor(of: run, dataset, cache)
+          }
+        }
+        saver = started
+        return {
+          _ = started?.finish()
+          ledger?.flush()
         }
       }
-      saver = started
-      return {
-        _ = started?.finish()
-        ledger?.flush()
-      }
     }
+    // However it ended: what was answered counts.
     let isSaved = saver?.finish() ?? true
     let isNoted = ledger?.finish() ?? true
     // Whoever mounts next need not wait until all memory is given back.
     opened?.file.release()
-    return isNoted && isSaved ? ending : .forced
+    let code = try ending.get()
+    return isNoted && isSaved ? code : .forced
   }
 
   private static func tell(_ worldSize: WorldSize, _ log: Logger) {
