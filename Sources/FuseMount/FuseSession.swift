@@ -96,7 +96,7 @@ package final class FuseSession: @unchecked Sendable {
   /// Blocks. When it returns nothing is mounted, no request waits for its answer, and no other
   /// thread will use the session. Calls `fuse_session_loop_mt` and `fuse_session_unmount`.
   ///
-  /// - Returns: 0 after an unmount, else libfuse's error.
+  /// - Returns: 0 after an unmount, else libfuse's error: an errno, negative.
   package func run() -> Int32 {
     var status = loop()
     // What the kernel had no means for at one moment is no reason to end a mount.
@@ -114,7 +114,7 @@ package final class FuseSession: @unchecked Sendable {
   private static let passing = [EAGAIN, EINTR, ENOMEM]
 
   private func loop() -> Int32 {
-    guard let configuration = fuse_loop_cfg_create() else { return ENOMEM }
+    guard let configuration = fuse_loop_cfg_create() else { return -ENOMEM }
     defer { fuse_loop_cfg_destroy(configuration) }
     fuse_loop_cfg_set_clone_fd(configuration, 1)
     fuse_loop_cfg_set_max_threads(configuration, threadCount)

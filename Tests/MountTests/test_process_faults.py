@@ -370,6 +370,8 @@ def test_a_session_that_breaks_saves_what_was_read(foreground, small, traced, tm
     read(made, small.rank("train")[:4])
     with traced(process.pid, "read:error=EIO"):
         assert process.wait(20) == 1
+    errors = pathlib.Path(f"{made.point}.stderr").read_text()
+    assert "the mount ended: Input/output error" in errors
     assert mounts.kind_of_mount(made.point) is None
     assert consumed(tmp_path / "run.cursor") == 4
     assert (tmp_path / "ledger").read_text().count("\tok\n") == 4

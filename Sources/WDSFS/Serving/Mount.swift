@@ -287,7 +287,7 @@ enum Mount {
       end.detachNow()
     }
     guard status == 0 else {
-      throw Failure(.internalError, "the mount ended: \(errorText(status)); see the log")
+      throw Failure(.internalError, "the mount ended: \(errorText(-status)); see the log")
     }
     process.log.info("unmounted", metadata: ["event": "mount.ended"])
     return .success
