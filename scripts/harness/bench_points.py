@@ -1,6 +1,6 @@
 """What a mount takes for single deeds: the first sample, whole shards, an index, waits, many readers.
 
-    scripts/bench --points [--size MB] [--rounds N]
+    scripts/bench --points [--size MB] [--rounds N] [--page]
 
 Each with an empty cache in a folder of its own unless said, beside a server without delay and, where the
 yardstick lies beside this checkout, one with 20 ms to the first byte and 60 MB/s a connection.
@@ -8,6 +8,7 @@ yardstick lies beside this checkout, one with 20 ms to the first byte and 60 MB/
 
 import argparse
 import contextlib
+import json
 import multiprocessing
 import os
 import pathlib
@@ -16,9 +17,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
-from . import bench, contenders, mounts, trees
+from . import bench, contenders, mounts, points_page, trees
 from .console import bold, dim, say, size
 
 READER_COUNTS = (1, 2, 8, 32, 128)
@@ -52,6 +54,8 @@ class Points:
         self.binary, self.folder, self.dataset, self.server = binary, folder, dataset, server
         self.shard_bytes = sum(file.stat().st_size for file in pathlib.Path(dataset.folder).rglob("*.tar"))
         self.environment = mounts.clean_environment(**server.environment())
+        # What is drawn: of the last round.
+        self.curves = {"waits": [], "epochs": []}
 
     @contextlib.contextmanager
     def mount(self, *options, cache=None):
@@ -120,6 +124,35 @@ class Points:
             if times:
                 yield "a sample of one reader after the first second, p50", "ms", part(times, 0.5)
                 yield "the same, p99", "ms", part(times, 0.99)
+                self.curves["waits"] = [(percent / 10, part(times, percent / 1000)) for percent in range(0, 1000, 5)]
+
+    def epochs(self):
+        """Two epochs in one mount: the second's rate, and how both went."""
+        with self.mount() as point, multiprocessing.get_context("fork").Pool(2) as pool:
+            begin, rows, is_over = time.perf_counter(), [], threading.Event()
+
+            def watch():
+                while not is_over.wait(0.1):
+                    stats = json.loads((point / ".wdsfs/stats.json").read_text())
+                    cached = stats["cache"]["diskBytes"] / 1e6
+                    rows.append((time.perf_counter() - begin, stats["reads"]["bytes"] / 1e6, cached))
+
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            try:
+                for _ in range(2):
+                    started = time.perf_counter()
+                    folders = self.folders(point)
+                    pool.map(seconds_each, contenders.dealt_in_batches(folders, 2), chunksize=1)
+                    elapsed = time.perf_counter() - started
+            finally:
+                is_over.set()
+                watcher.join()
+            yield "a second epoch in the same mount, two readers, cache on disk", "samples/s", len(folders) / elapsed
+            self.curves["epochs"] = [
+                (later[0], (later[1] - earlier[1]) / (later[0] - earlier[0]), later[2])
+                for earlier, later in zip(rows, rows[1:])
+            ]
 
     def readers(self):
         memory = f"{self.dataset.byte_count() * 5 // 4 // 1_000_000 + 64}MB"
@@ -140,6 +173,7 @@ class Points:
         yield from self.indexed()
         yield from self.whole_shards()
         yield from self.waits()
+        yield from self.epochs()
         if not is_slow:
             yield from self.readers()
 
@@ -153,8 +187,9 @@ def main():
     parser.add_argument("--size", type=int, default=400, metavar="MB", help="of the bucket (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="medians of so many (%(default)s)")
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
+    parser.add_argument("--page", action="store_true", help="write the figures into docs/performance.md")
     arguments = parser.parse_args()
-    found = {}
+    found, curves = {}, {}
     with bench.bucket_on_servers("jpg", arguments.size) as (folder, dataset, all_servers):
         say(f"{dataset.sample_count():,} samples, {size(dataset.byte_count())}; {arguments.rounds} rounds")
         for name, server in all_servers.items():
@@ -163,11 +198,17 @@ def main():
                 for what, unit, value in points.all(is_slow=name == bench.SLOW):
                     found.setdefault((name, what, unit), []).append(value)
                     say(dim(f"  round {number + 1}  {name:16} {what:58} {value:10,.3f} {unit}"))
+            curves[name] = points.curves
     runs = [
         {"server": name, "what": what, "unit": unit, "values": values}
         for (name, what, unit), values in found.items()
     ]
-    bench.keep({"version": 1, "bytes": dataset.byte_count(), "runs": runs}, "points", arguments.out)
+    document = {
+        "version": 1, "bytes": dataset.byte_count(), "rounds": arguments.rounds, "runs": runs, "curves": curves,
+    }
+    bench.keep(document, "points", arguments.out)
+    if arguments.page:
+        points_page.write(document, contenders.PACKAGE)
     say(bold(f"\n{'':75} {'median':>10} {'least':>10} {'most':>10}"))
     for run in runs:
         values = run["values"]
