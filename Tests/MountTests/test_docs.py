@@ -78,6 +78,10 @@ CHECKOUT = {
         is_long=True, environment={"WDSFS_TEST_BENCH": "--samples 60 --samples-per-shard 20 --rounds 1"},
         writes=("docs/performance.md", "docs/loaders.svg"),
     ),
+    "scripts/bench --points --page": Checkout(
+        is_long=True, environment={"WDSFS_TEST_BENCH": "--size 20 --rounds 1"},
+        writes=("docs/performance.md", "docs/points.svg"),
+    ),
     "PYTHONPATH=python python examples/digits/runs.py /tmp/digits --svg docs/digits.svg": Checkout(
         is_long=True, wants_torch=True, writes=("docs/digits.svg",),
     ),

@@ -188,7 +188,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="medians of so many (%(default)s)")
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
     parser.add_argument("--page", action="store_true", help="write the figures into docs/performance.md")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(bench.given())
     found, curves = {}, {}
     with bench.bucket_on_servers("jpg", arguments.size) as (folder, dataset, all_servers):
         say(f"{dataset.sample_count():,} samples, {size(dataset.byte_count())}; {arguments.rounds} rounds")

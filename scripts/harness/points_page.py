@@ -80,6 +80,7 @@ def draw_scaling(axis, runs):
 
 def draw_waits(axis, curves):
     for server, found in curves.items():
+        # None where an epoch is over within its first second.
         shares = [share for share, _ in found["waits"]]
         axis.plot(shares, [value for _, value in found["waits"]], color=COLORS.get(server), label=server)
     axis.set_yscale("log")
