@@ -1,10 +1,13 @@
 """plan, warm, cache and doctor, from outside."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import socket
+import struct
+import termios
 
 import pytest
 
@@ -47,7 +50,7 @@ def test_a_plan_on_the_screen_and_as_a_page(run, uneven, tmp_path):
     # Nothing from elsewhere, and nothing runs.
     assert not re.search(r"https?://|<script|src=", text.replace(str(uneven.folder), ""))
     done = run("plan", *options, "--html", tmp_path / "none/plan.html")
-    assert done.returncode == 1 and "cannot write the page" in done.stderr
+    assert done.returncode == 2 and "cannot write the page" in done.stderr
 
 
 def test_a_plan_of_what_cannot_be_is_refused(run, uneven):
@@ -61,10 +64,11 @@ def test_a_plan_of_what_cannot_be_is_refused(run, uneven):
     assert run("plan", "/nonexistent").returncode == 4
 
 
-def on_a_terminal(binary, *words, **more):
+def on_a_terminal(binary, *words, columns=100, **more):
     """What a command shows to somebody who watches."""
     pid, master = pty.fork()
     if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
         os.execve(binary, ["wdsfs", *map(str, words)], mounts.clean_environment(**more))
     shown = b""
     while True:
@@ -86,6 +90,16 @@ def test_colours_are_for_terminals_that_want_them(binary, uneven):
     assert "\x1b[" in on_a_terminal(binary, *words, TERM="xterm", NO_COLOR="")
     assert "\x1b" not in on_a_terminal(binary, *words, TERM="xterm", NO_COLOR="1")
     assert "\x1b" not in on_a_terminal(binary, *words, TERM="dumb")
+
+
+@pytest.mark.parametrize("columns", [50, 80])
+def test_what_is_said_in_sentences_fits_a_narrow_terminal(binary, uneven, tmp_path, columns):
+    for words in (["plan", "--shuffle", "full", "--world-size", 8], ["doctor", "--cache-dir", tmp_path]):
+        shown = on_a_terminal(binary, words[0], uneven.folder, *words[1:], columns=columns, NO_COLOR="1")
+        lines = shown.replace("\r", "").splitlines()
+        # A path is one word, however long.
+        assert [line for line in lines if len(line) > columns and "/" not in line] == [], shown
+        assert any(len(line) > columns * 3 // 4 for line in lines), shown
 
 
 def test_warming_shows_a_bar_on_a_terminal(binary, uneven, tmp_path):

@@ -174,6 +174,14 @@ def test_no_arguments_are_a_usage_error(run):
     assert run("no-such-command", "--x").returncode == 2
 
 
+def test_a_misspelt_command_is_told_with_the_right_one(run):
+    done = run("mout", "s3://bucket/imagenet", "/mnt/wds")
+    assert (done.returncode, done.stderr) == (
+        2, "wdsfs: no such command: 'mout'; did you mean wdsfs mount? See wdsfs --help\n"
+    )
+    assert "did you mean wdsfs doctor?" in run("docter", "--x").stderr
+
+
 def test_a_mountpoint_that_is_missing(refused, tmp_path):
     assert "nowhere" in refused(6, point=tmp_path / "nowhere")
 

@@ -94,7 +94,7 @@ struct PlanCommand: MountLikeCommand {
       do throws(SystemCallError) {
         try WholeFile.replace(Array(PlanPage(plan: plan).text.utf8), at: path)
       } catch {
-        throw Failure(.internalError, "cannot write the page: \(path): \(error); see --html")
+        throw Failure(.usage, "cannot write the page: \(path): \(error); see --html")
       }
     }
     if json {

@@ -72,6 +72,9 @@ package struct Program: Sendable {
 
   /// The parser's message, begun in lower case and with advice.
   private func sentence(for error: any Error) -> String {
+    if let (given, meant) = misspeltCommand {
+      return "no such command: '\(given)'; did you mean wdsfs \(meant)? See wdsfs --help"
+    }
     var message = RootCommand.message(for: error)
     if message.hasSuffix(".") { message.removeLast() }
     let first = message.prefix(1).lowercased()
@@ -91,6 +94,19 @@ extension Program {
     }
     let names = [command, inner].compactMap { $0?.configuration.commandName }
     return names.joined(separator: " ")
+  }
+}
+
+extension Program {
+  /// The first word where it is nearly a command; without this it is taken for a remote to mount.
+  private var misspeltCommand: (given: String, meant: String)? {
+    guard let word = arguments.dropFirst().first, word.allSatisfy(\.isLetter) else { return nil }
+    let near = RootCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
+      .map { ($0, EditDistance.of(Array($0), Array(word))) }
+    guard let (name, letters) = near.min(by: { $0.1 < $1.1 }), (1...2).contains(letters) else {
+      return nil
+    }
+    return (word, name)
   }
 }
 

@@ -34,11 +34,17 @@ struct Terminal {
   }
 
   /// Breaks a text at its blanks, with an indent from the second line on.
+  ///
+  /// - Parameters:
+  ///   - text: Of words.
+  ///   - width: Columns for each line, the indent beside them.
+  ///   - indent: Of the second line and on.
+  /// - Returns: The lines, joined.
   static func wrapped(_ text: String, width: Int, indent: String) -> String {
+    let room = max(20, width)
     var lines: [String] = []
     var line = ""
     for word in text.split(separator: " ") {
-      let room = max(20, width) - (lines.isEmpty ? 0 : indent.count)
       if !line.isEmpty, line.count + 1 + word.count > room {
         lines.append(line)
         line = String(word)

@@ -23,16 +23,20 @@ struct PlanText {
   private static let labelWidth = 10
 
   private func row(_ label: String, _ words: String) -> String {
-    "  " + terminal.styled(label.padded(to: Self.labelWidth), .dim) + words + "\n"
+    let indent = String(repeating: " ", count: 2 + Self.labelWidth)
+    let body = Terminal.wrapped(words, width: terminal.width - indent.count - 1, indent: indent)
+    return "  " + terminal.styled(label.padded(to: Self.labelWidth), .dim) + body + "\n"
   }
 
   private func text(of split: Plan.Split) -> String {
     let about = split.isSampleCountKnown ? "" : "about "
-    var text = terminal.styled(PrintableText.oneLine(split.name), .bold)
-    text += "  \(NumberText.counted(split.shards, "shard")) of "
-    text += "\(span(split.smallestShardBytes, split.largestShardBytes, SizeText.bytes)), together "
-    text +=
-      "\(SizeText.bytes(split.bytes)), \(about)\(NumberText.counted(split.samples, "sample"))\n"
+    let name = PrintableText.oneLine(split.name)
+    var words = "\(NumberText.counted(split.shards, "shard")) of "
+    words += "\(span(split.smallestShardBytes, split.largestShardBytes, SizeText.bytes)), together "
+    words += "\(SizeText.bytes(split.bytes)), "
+    words += "\(about)\(NumberText.counted(split.samples, "sample"))"
+    var text = terminal.styled(name, .bold) + "  "
+    text += Terminal.wrapped(words, width: terminal.width - name.count - 3, indent: "  ") + "\n"
     text += row(
       "order",
       "shuffle \(plan.shuffle), seed \(plan.seed), \(NumberText.counted(split.lanes, "lane")), "
