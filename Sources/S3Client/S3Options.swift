@@ -25,7 +25,7 @@ package struct S3Options: Sendable {
   package var transfers = TransferOptions()
 
   /// How long a listing may go without a good page; before the mount answers no deadline is longer.
-  package var listTimeout: Duration = .seconds(10)
+  package var listTimeout: Duration = .seconds(9)
 
   /// Stands in for the process's own environment.
   package var environment: [String: String]

@@ -31,7 +31,7 @@ package final class WebObjectStore: ObjectStore {
     urls: [[UInt8]],
     displayName: String,
     transfers: TransferOptions = TransferOptions(),
-    listTimeout: Duration = .seconds(10),
+    listTimeout: Duration = .seconds(9),
     generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(),
     logger: Logger
   ) throws(StoreError) {
