@@ -3,7 +3,7 @@ import Synchronization
 
 /// Keeps the files open that are read again and again, a bounded number of them.
 final class DescriptorCache: Sendable {
-  /// FAULTS.md, L20: at most 256 descriptors for caches; the remote's share of them.
+  /// docs/reliability.md, L20: at most 256 descriptors for caches; the remote's share of them.
   static let maxIdle = 64
 
   private struct Entry {

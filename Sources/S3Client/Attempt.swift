@@ -93,7 +93,7 @@ final class Attempt {
     handle.set(CURLOPT_PATH_AS_IS, 1)
     handle.set(CURLOPT_TCP_KEEPALIVE, 1)
     handle.set(CURLOPT_HTTP_CONTENT_DECODING, 0)
-    // fuse-notes, section 7: the best of 16 KiB to 2 MiB in our measurements. With a limit on the
+    // The best of 16 KiB to 2 MiB in our measurements. With a limit on the
     // rate, one block is a twentieth of a second's at most.
     let blockBytes = min(512 * 1024, (options.maxBytesPerSecond ?? .max) / 20)
     handle.set(CURLOPT_BUFFERSIZE, Int(max(16 * 1024, blockBytes)))

@@ -5,10 +5,10 @@ import Synchronization
 /// Lists what lies below a prefix of a bucket: several pages at a time where the store allows it,
 /// else one after the other.
 struct BucketListing {
-  /// FAULTS.md, S27.
+  /// docs/reliability.md, S27.
   static let maxKeys = 10_000_000
 
-  /// FAULTS.md, S26.
+  /// docs/reliability.md, S26.
   static let maxTries = 3
 
   /// S3 may send some where keys were deleted; a server that sends no others never ends.

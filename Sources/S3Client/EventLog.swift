@@ -3,8 +3,8 @@ import Remote
 
 /// Writes the store's log lines, at most one a second for each event and object.
 ///
-/// A line's text is for people, its metadata for machines, with the event's name under `event`
-/// (FAULTS.md, section 1). Confined to the loop's thread.
+/// A line's text is for people, its metadata for machines, with the event's name under `event`.
+/// Confined to the loop's thread.
 struct EventLog {
   /// Objects in trouble at once; beyond that the oldest counts are forgotten.
   private static let maxRemembered = 1024

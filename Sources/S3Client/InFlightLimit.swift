@@ -1,6 +1,6 @@
 /// How many requests may be in flight: fewer after "slow down", more again with success.
 ///
-/// Halved at most once a second and never below 2; one more for each 16 successes (FAULTS.md, S1), in a
+/// Halved at most once a second and never below 2; one more for each 16 successes (docs/reliability.md, S1), in a
 /// row or not: where one in ten is refused whatever we do, there would be no way up again.
 package struct InFlightLimit: Hashable, Sendable {
   package static let least = 2

@@ -2,10 +2,10 @@ package import Remote
 
 /// One page of ListObjectsV2.
 package struct ListPage: Sendable {
-  /// FAULTS.md, S27.
+  /// docs/reliability.md, S27.
   static let maxBytes = 8 * 1024 * 1024
 
-  /// S3's own limit (FAULTS.md, X5).
+  /// S3's own limit (docs/reliability.md, X5).
   static let maxKeyBytes = 1024
 
   package private(set) var objects: [ObjectInfo] = []

@@ -109,7 +109,7 @@ struct RequestRoute {
       return .failed(cause, retryAfter: reply.head.retryAfter, detail: detail)
     case .hopeless(let error): return .hopeless(error)
     case .later(let lesson, let error):
-      // FAULTS.md, S21: one retry for each request.
+      // docs/reliability.md, S21: one retry for each request.
       if hasWaited { return .hopeless(error) }
       hasWaited = true
       reset()

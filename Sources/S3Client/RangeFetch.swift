@@ -4,10 +4,10 @@ import Remote
 /// A range GET with all its attempts: holds every reply to what was listed and asked for, and goes
 /// on where a reply broke.
 final class RangeFetch: Exchange {
-  /// FAULTS.md, S8: how far into an object we read to cut a range out of a whole reply.
+  /// docs/reliability.md, S8: how far into an object we read to cut a range out of a whole reply.
   static let maxCutBytes: Int64 = 8 * 1024 * 1024
 
-  /// FAULTS.md, S2.
+  /// docs/reliability.md, S2.
   private static let maxErrorBytes = 64 * 1024
 
   /// An honest reply with less than this is a server in trouble: no end of small requests.
@@ -249,7 +249,7 @@ final class RangeFetch: Exchange {
       }
     }
     if position == end { return finished() }
-    // An honest reply with a part of the range: the rest is asked for (FAULTS.md, S11).
+    // An honest reply with a part of the range: the rest is asked for (docs/reliability.md, S11).
     if position == replyEnd {
       return position - attemptStart >= Self.leastPartBytes
         ? .again : .failed(.transient, retryAfter: nil, detail: "only a few bytes came")

@@ -1,6 +1,6 @@
 /// The status and the headers of a reply.
 package struct ReplyHead: Hashable, Sendable {
-  /// FAULTS.md, S7: counted by us, the informational heads before it included.
+  /// docs/reliability.md, S7: counted by us, the informational heads before it included.
   static let maxBytes = 64 * 1024
 
   package let status: Int

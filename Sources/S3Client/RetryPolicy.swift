@@ -1,5 +1,5 @@
 /// When a failed request is sent again: full-jitter backoff within a deadline, as the AWS SDKs'
-/// standard mode does it (FAULTS.md).
+/// standard mode does it (docs/reliability.md).
 ///
 /// Pure: it is given the time and the random number, and holds nothing of a transfer but counts.
 package struct RetryPolicy: Hashable, Sendable {
@@ -17,7 +17,7 @@ package struct RetryPolicy: Hashable, Sendable {
   /// Requests for one range; counted anew after `attemptBytes` of it.
   package var maxAttempts = 10
 
-  /// Replies that make no sense are asked for again less often (FAULTS.md, S10 and S26).
+  /// Replies that make no sense are asked for again less often (docs/reliability.md, S10 and S26).
   package var maxBadReplies = 3
 
   /// How long a range may go without a byte: `--retry-timeout`.

@@ -157,12 +157,12 @@ final class S3Origin: Origin {
       code: code,
       detail: (error.message.isEmpty ? "" : "(\(error.message)) ") + askedText
     )
-    // An archived object is no matter of who asks (FAULTS.md, S24).
+    // An archived object is no matter of who asks (docs/reliability.md, S24).
     return status == 403 && error.code != "InvalidObjectState"
       ? renewal(.denied, reply, refused) : .hopeless(refused)
   }
 
-  /// Has the request signed by the server's time (FAULTS.md, S23).
+  /// Has the request signed by the server's time (docs/reliability.md, S23).
   private func signedAnew(_ reply: FailedReply, _ error: StoreError) -> ReplyVerdict {
     guard let signing = reply.signing,
       settings.clock.learn(
@@ -174,7 +174,7 @@ final class S3Origin: Origin {
     return .again
   }
 
-  /// Has the source of the credentials asked once (FAULTS.md, S21 and S22).
+  /// Has the source of the credentials asked once (docs/reliability.md, S21 and S22).
   private func renewal(
     _ reason: RefreshPlan.Refusal,
     _ reply: FailedReply,

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// S3 refuses what is signed more than a quarter of an hour off; a machine whose clock is wrong, or
 /// which woke up with yesterday's, learns the difference from the refusal's Date header and keeps it
-/// until the next one (FAULTS.md, S23 and L24).
+/// until the next one (docs/reliability.md, S23 and L24).
 package final class ServerClock: Sendable {
   /// A smaller difference is the way's, not the clock's.
   static let leastOffsetSeconds: Int64 = 60

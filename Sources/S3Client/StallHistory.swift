@@ -1,6 +1,6 @@
 /// Notices that transfers stall again and again, as when an address no longer leads anywhere.
 ///
-/// Then the host's name is looked up anew and no older connection is used (FAULTS.md, S6).
+/// Then the host's name is looked up anew and no older connection is used (docs/reliability.md, S6).
 package struct StallHistory: Hashable, Sendable {
   private static let window: Duration = .seconds(60)
   private static let tooMany = 3

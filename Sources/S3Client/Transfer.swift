@@ -83,10 +83,10 @@ package struct TransferOptions: Sendable {
   package var extraReaderSlots = 8
   package var connectTimeout: Duration = .seconds(5)
 
-  /// FAULTS.md, S7: from the start of the request to the head's last byte.
+  /// docs/reliability.md, S7: from the start of the request to the head's last byte.
   package var headTimeout: Duration = .seconds(10)
 
-  /// FAULTS.md, S6.
+  /// docs/reliability.md, S6.
   package var stallTime: Duration = .seconds(5)
   package var leastBytesPerSecond: Int64 = 16 * 1024
   package var retry = RetryPolicy()

@@ -24,7 +24,7 @@ struct ReplyNote {
   }
 }
 
-/// Puts into the log what becomes of transfers, with the keys of FAULTS.md, section 1.
+/// Puts into the log what becomes of transfers, in the same words for each kind.
 ///
 /// Confined to the loop's thread.
 struct TransferLog {

@@ -2,7 +2,7 @@
 ///
 /// No document type, hence no entities but the five predefined ones and characters by number; no
 /// processing instruction but the declaration at the start. Depth and text are bounded, so that no
-/// document costs more than its own length (FAULTS.md, X5). Attributes are checked and left out.
+/// document costs more than its own length (docs/reliability.md, X5). Attributes are checked and left out.
 package struct XMLPullParser: ~Copyable {
   package static let maxDepth = 16
   package static let maxTextBytes = 4 * 1024

@@ -3,7 +3,7 @@ import S3Client
 import TestSupport
 import Testing
 
-/// Checksums that a store sends with a whole object (FAULTS.md, S16).
+/// Checksums that a store sends with a whole object (docs/reliability.md, S16).
 @Suite(.timeLimit(.minutes(10))) struct ContentChecksumTests {
   @Test("each CRC has the check value of its definition, in pieces of any size")
   func checkValues() {

@@ -4,7 +4,7 @@ import S3Client
 import TestSupport
 import Testing
 
-/// The rows of FAULTS.md, section 2.1, that a transport has to answer for.
+/// The rows S1 to S29 of docs/reliability.md, as far as a transport has to answer for them.
 @Suite(.timeLimit(.minutes(10))) struct FaultTests {
   static let object = noise(300_000)
   static let info = ObjectInfo(

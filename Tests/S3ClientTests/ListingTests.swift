@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Listings that go wrong (FAULTS.md, S26 and S27).
+/// Listings that go wrong (docs/reliability.md, S26 and S27).
 @Suite(.timeLimit(.minutes(10))) struct ListingTests {
   private func list(
     _ script: @escaping @Sendable (Int, ScriptedServer.Request) -> [ScriptedServer.Action]

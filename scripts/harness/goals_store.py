@@ -8,7 +8,7 @@ import time
 
 from . import faults, mounts, servers, shards, soak, trees
 
-# FAULTS.md's mixture: of a hundred GETs so many.
+# The mixture of docs/reliability.md: of a hundred GETs so many.
 MIXTURE = "slow_down=10,short_body=5,reset_inside=5,stall=2"
 EPOCHS = 4
 READERS = 4

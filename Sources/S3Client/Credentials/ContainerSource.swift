@@ -2,7 +2,7 @@ package import Remote
 
 /// The endpoint that ECS and EKS (pod identity) offer to a container.
 package struct ContainerSource: CredentialSource {
-  /// FAULTS.md, S29.
+  /// docs/reliability.md, S29.
   private static let timeout: Duration = .seconds(5)
   private static let attempts = 3
 

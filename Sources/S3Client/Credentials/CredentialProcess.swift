@@ -5,7 +5,7 @@ package import Remote
 ///
 /// The format is "Sourcing credentials with an external process" of the AWS CLI's user guide.
 package struct CredentialProcess {
-  /// FAULTS.md, S29 and X8.
+  /// docs/reliability.md, S29 and X8.
   package static let timeout: Duration = .seconds(60)
   static let maxOutputBytes = 1024 * 1024
 

@@ -18,7 +18,7 @@ package struct CredentialRequest: Sendable {
   package var timeout: Duration
 
   /// False for what answers on the machine itself: such a request never leaves it through a proxy
-  /// (FAULTS.md, X7).
+  /// (docs/reliability.md, X7).
   package var mayUseProxy = false
 
   /// Nil: none.
@@ -53,7 +53,7 @@ package typealias CredentialTransport =
   @Sendable (CredentialRequest) throws(CredentialRequestFailure) -> CredentialReply
 
 extension CredentialRequest {
-  /// FAULTS.md, X8: as for a process.
+  /// docs/reliability.md, X8: as for a process.
   private static let maxBodyBytes = 1024 * 1024
 
   /// What libcurl calls back while a request runs.

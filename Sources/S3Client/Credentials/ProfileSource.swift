@@ -92,7 +92,7 @@ package final class ProfileSource: CredentialSource {
     )
   }
 
-  /// FAULTS.md, X8; once.
+  /// docs/reliability.md, X8; once.
   private func warnOfReaders(_ settings: ProfileSettings, _ kind: ProfileFile.Kind) {
     guard let path = settings.pathReadableByOthers(kind) else { return }
     let isFirst = hasWarned.withLock { hasWarned in

@@ -3,7 +3,7 @@ import Remote
 
 /// AWS STS: exchanges credentials or a token of an identity provider for those of a role.
 struct SecurityTokenService {
-  /// FAULTS.md, S29.
+  /// docs/reliability.md, S29.
   static let timeout: Duration = .seconds(5)
   private static let attempts = 3
 
