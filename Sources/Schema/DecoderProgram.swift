@@ -5,8 +5,8 @@ import Synchronization
 /// A program of the user's that reads a field and writes what it makes of it; without a shell, and
 /// bounded in time, in memory and in what it writes.
 ///
-/// Each field is a run of its own, in a process group of its own, so that what it has started ends
-/// with it. It gets none of our descriptors, and no variable of AWS.
+/// Each field is a run of its own, in a process group of its own, so that what it has started is
+/// killed with it, if it is. It gets none of our descriptors, and no variable of AWS.
 package struct DecoderProgram: Sendable {
   /// A program that has not ended by then is killed.
   package static let maxTime: Duration = .seconds(30)

@@ -4,8 +4,8 @@ import Remote
 
 /// A program that is run to its end for what it prints; without a shell, and bounded.
 ///
-/// It stands in a process group of its own, so that what it has started ends with it, and gets none
-/// of our descriptors. Its standard error is seen by nobody: it may hold secrets.
+/// It stands in a process group of its own, so that what it has started is killed with it, if it is,
+/// and gets none of our descriptors. Its standard error is seen by nobody: it may hold secrets.
 struct HelperProgram {
   let words: [String]
   let environment: [String: String]
