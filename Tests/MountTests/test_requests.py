@@ -338,11 +338,20 @@ def test_a_crowd_at_a_shard_that_stalls_holds_up_no_read_of_another(through_rela
         # Reads, not requests: what is asked for at about the same time shares some of these.
         return json.loads((made.point / ".wdsfs/stats.json").read_bytes())["reads"]["waiting"]
 
+    def alive():
+        return len([reader for reader in readers if reader.poll() is None])
+
     try:
-        mounts.wait_until(lambda: watched.held() > 0 and waiting() >= 32, 60, "the reads wait for the store")
+        try:
+            mounts.wait_until(lambda: watched.held() > 0 and waiting() >= 32, 60, "the reads wait for the store")
+        except TimeoutError as error:
+            raise AssertionError(
+                f"{watched.held()} requests held, {waiting()} reads wait, {alive()} readers are left; the log ends: "
+                f"{made.log.read_text()[-2000:]}"
+            ) from error
         for position in range(64, 72):
             assert shards.sha256(paths[position].read_bytes()) == samples[position].fields[0].sha256
-        assert len([reader for reader in readers if reader.poll() is None]) > 16
+        assert alive() > 16
     finally:
         for reader in readers:
             reader.kill()
