@@ -93,7 +93,9 @@ final class ObjectStream: Sendable {
       }
       guard let range else { return }
       let piece = pieces.withLock { pieces in
-        let memory = pieces.spare.popLast() ?? []
+        var memory = pieces.spare.popLast() ?? []
+        // What grows by and by is copied, into fresh memory, again and again.
+        memory.reserveCapacity(Int(min(Self.pieceBytes, range.upperBound - range.lowerBound)))
         let piece = Piece(in: memory, maxUnreadBytes: Int(Self.pieceBytes), arrived: arrived)
         pieces.fetching.append(piece)
         return piece
@@ -120,8 +122,14 @@ private final class Piece: RangeReceiver {
     var result: Result<Void, StoreError>?
     var isPaused = false
     var isCancelled = false
+
+    /// Whether the reader has found nothing here, and sleeps.
+    var isAwaited = false
     var ticket: (any FetchTicket)?
   }
+
+  /// So much is worth waking the reader for: to wake one takes longer than to take in a block.
+  private static let wakingBytes = 128 << 10
 
   private let maxUnreadBytes: Int
   private let arrived: Latch
@@ -154,7 +162,9 @@ private final class Piece: RangeReceiver {
     let (taken, paused) = state.withLock { state -> (Taken, (any FetchTicket)?) in
       if state.unread.isEmpty {
         switch state.result {
-        case nil: return (.nothingYet, nil)
+        case nil:
+          state.isAwaited = true
+          return (.nothingYet, nil)
         case .success:
           defer { state.unread = [] }
           return (.ended(state.unread), nil)
@@ -170,19 +180,21 @@ private final class Piece: RangeReceiver {
   }
 
   func receive(_ bytes: UnsafeRawBufferPointer) -> ReceiverVerdict {
-    let verdict = state.withLock { state -> ReceiverVerdict in
-      if state.isCancelled { return .stop }
+    let (verdict, isAwaited) = state.withLock { state -> (ReceiverVerdict, Bool) in
+      if state.isCancelled { return (.stop, false) }
       // Without its ticket a paused fetch could not be resumed.
       if state.unread.count + bytes.count > maxUnreadBytes, !state.unread.isEmpty,
         state.ticket != nil
       {
         state.isPaused = true
-        return .pause
+        return (.pause, false)
       }
       state.unread += bytes
-      return .more
+      guard state.isAwaited, state.unread.count >= Self.wakingBytes else { return (.more, false) }
+      state.isAwaited = false
+      return (.more, true)
     }
-    arrived.open()
+    if isAwaited { arrived.open() }
     return verdict
   }
 
