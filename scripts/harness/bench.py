@@ -178,10 +178,10 @@ def run_profile(profile, arguments, binary, runs):
 
 
 def main():
-    binary = os.path.abspath(sys.argv.pop(1))
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--binary", type=os.path.abspath, help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, default=400, metavar="MB", help="of the jpg bucket (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="medians of so many (%(default)s)")
     parser.add_argument("--processes", type=int, default=2, help="that read (%(default)s)")
@@ -202,7 +202,7 @@ def main():
         arguments.size, arguments.rounds = max(arguments.size, 1600), max(arguments.rounds, 5)
     runs = []
     for profile in arguments.profiles.split(","):
-        run_profile(profile, arguments, binary, runs)
+        run_profile(profile, arguments, arguments.binary, runs)
     document = {"version": 2, "processes": arguments.processes, "rounds": arguments.rounds, "runs": runs}
     keep(document, "epoch", arguments.out)
     print_tables(document)

@@ -189,11 +189,12 @@ def print_table(runs):
 
 
 def main():
-    binary, python = os.path.abspath(sys.argv.pop(1)), sys.argv.pop(1)
     parser = argparse.ArgumentParser(
         prog="scripts/bench --loaders", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--binary", type=os.path.abspath, help=argparse.SUPPRESS)
+    parser.add_argument("--peers", help=argparse.SUPPRESS)
     parser.add_argument("--loaders", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--samples", type=int, default=6000, help="pictures (%(default)s)")
     parser.add_argument("--samples-per-shard", type=int, default=500, help="(%(default)s)")
@@ -203,7 +204,7 @@ def main():
     parser.add_argument("--page", action="store_true", help="write the figures into docs/performance.md")
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
     arguments = parser.parse_args(given())
-    runs, left_out = run_all(arguments, binary, python)
+    runs, left_out = run_all(arguments, arguments.binary, arguments.peers)
     print_table(runs)
     document = {
         "version": 1,

@@ -47,6 +47,17 @@ def part(times, share):
     return sorted(times)[min(len(times) - 1, int(len(times) * share))]
 
 
+def rate(folders, count):
+    """Samples a second by so many readers at once."""
+    parts = contenders.dealt_in_batches(folders, count)
+    # Started before the clock: interpreters are nobody's merit.
+    with multiprocessing.get_context("fork").Pool(count) as pool:
+        pool.map(contenders.import_reader, range(count), chunksize=1)
+        begin = time.perf_counter()
+        pool.map(seconds_each, parts, chunksize=1)
+        return len(folders) / (time.perf_counter() - begin)
+
+
 class Points:
     """One bucket on one server, and each deed once."""
 
@@ -158,15 +169,10 @@ class Points:
         memory = f"{self.dataset.byte_count() * 5 // 4 // 1_000_000 + 64}MB"
         for count in READER_COUNTS:
             with self.mount("--cache-size", memory, cache="memory") as point:
-                folders = self.folders(point)
-                parts = contenders.dealt_in_batches(folders, count)
-                # Started before the clock: interpreters are nobody's merit.
-                with multiprocessing.get_context("fork").Pool(count) as pool:
-                    pool.map(contenders.import_reader, range(count), chunksize=1)
-                    begin = time.perf_counter()
-                    pool.map(seconds_each, parts, chunksize=1)
-                    elapsed = time.perf_counter() - begin
-                yield f"{count} readers, all in memory", "samples/s", len(folders) / elapsed
+                yield f"{count} readers, all in memory", "samples/s", rate(self.folders(point), count)
+            # What so many processes lose on this machine without any mount.
+            unpacked = contenders.sample_folders(self.folder / "files")
+            yield f"{count} readers, files on disk", "samples/s", rate(unpacked, count)
 
     def all(self, is_slow):
         yield from self.first_samples()
@@ -179,10 +185,10 @@ class Points:
 
 
 def main():
-    binary = os.path.abspath(sys.argv.pop(1))
     parser = argparse.ArgumentParser(
         prog="scripts/bench --points", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--binary", type=os.path.abspath, help=argparse.SUPPRESS)
     parser.add_argument("--points", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, default=400, metavar="MB", help="of the bucket (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="medians of so many (%(default)s)")
@@ -193,7 +199,7 @@ def main():
     with bench.bucket_on_servers("jpg", arguments.size) as (folder, dataset, all_servers):
         say(f"{dataset.sample_count():,} samples, {size(dataset.byte_count())}; {arguments.rounds} rounds")
         for name, server in all_servers.items():
-            points = Points(binary, folder, dataset, server)
+            points = Points(arguments.binary, folder, dataset, server)
             for number in range(arguments.rounds):
                 for what, unit, value in points.all(is_slow=name == bench.SLOW):
                     found.setdefault((name, what, unit), []).append(value)

@@ -8,7 +8,6 @@ import argparse
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -68,8 +67,8 @@ def look(mount):
 
 
 def main():
-    binary = os.path.abspath(sys.argv.pop(1))
     parser = argparse.ArgumentParser(prog="scripts/bench --classes", description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", type=os.path.abspath, help=argparse.SUPPRESS)
     parser.add_argument("--classes", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--samples", type=int, default=1_000_000, help="(%(default)s)")
     parser.add_argument("--samples-per-shard", type=int, default=10_000, help="(%(default)s)")
@@ -85,7 +84,8 @@ def main():
         print(f"{arguments.samples:,} samples, {arguments.class_count:,} classes")
         for title in ("without an index", "with the index that the first mount left"):
             print(title)
-            with mounts.Mount(binary, folder / "set", folder / "mnt", "--cache-dir", folder / "cache") as mount:
+            set_folder, point, cache = folder / "set", folder / "mnt", folder / "cache"
+            with mounts.Mount(arguments.binary, set_folder, point, "--cache-dir", cache) as mount:
                 if look(mount) != arguments.samples:
                     raise RuntimeError("not every sample's files were listed")
 

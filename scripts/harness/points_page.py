@@ -63,19 +63,27 @@ def draw(document, path):
 
 
 def draw_scaling(axis, runs):
-    counts, middle, least, most = [], [], [], []
-    for run in runs:
-        if "readers, all in memory" in run["what"]:
-            counts.append(int(run["what"].split()[0]))
-            middle.append(statistics.median(run["values"]))
-            least.append(middle[-1] - min(run["values"]))
-            most.append(max(run["values"]) - middle[-1])
-    axis.errorbar(range(len(counts)), middle, yerr=[least, most], color=COLORS["nginx"], marker="o", capsize=3)
-    axis.set_xticks(range(len(counts)), [str(count) for count in counts])
+    """Each beside what it is with two readers, since files on disk are many times as fast."""
+    for kind, color in (("all in memory", COLORS["nginx"]), ("files on disk", "#999999")):
+        rates = {
+            int(run["what"].split()[0]): run["values"] for run in runs if run["what"].endswith(f"readers, {kind}")
+        }
+        if 2 not in rates:
+            continue
+        unit = statistics.median(rates[2])
+        middle = [statistics.median(values) / unit for values in rates.values()]
+        least = [value - min(values) / unit for value, values in zip(middle, rates.values())]
+        most = [max(values) / unit - value for value, values in zip(middle, rates.values())]
+        axis.errorbar(
+            range(len(rates)), middle, yerr=[least, most], color=color, marker="o", capsize=3,
+            label=f"{'wdsfs, ' if kind == 'all in memory' else ''}{kind}: {unit:,.0f} samples/s with 2",
+        )
+        axis.set_xticks(range(len(rates)), [str(count) for count in rates])
     axis.set_ylim(bottom=0)
-    axis.set_title("Readers at once, all samples in the mount's memory", fontsize=9, loc="left")
+    axis.set_title("Readers at once, beside two readers", fontsize=9, loc="left")
     axis.set_xlabel("reading processes", fontsize=8)
-    axis.set_ylabel("samples/s", fontsize=8)
+    axis.set_ylabel("times the rate of 2", fontsize=8)
+    axis.legend(fontsize=7, frameon=False)
 
 
 def draw_waits(axis, curves):
