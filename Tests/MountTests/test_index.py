@@ -2,8 +2,10 @@
 
 import ctypes
 import gzip
+import hashlib
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -374,37 +376,57 @@ def put(dataset, name, data):
 
 
 def leave_idx(dataset, counts):
+    """As wds2idx of DALI writes it: a line for each sample, with all of its members."""
     for name, count in counts.items():
-        put(dataset, f"train/{name[:-4]}.idx", f"v1.2 {count}\njpg 512 2000 0.jpg\n".encode())
+        samples = {}
+        for member, (offset, length) in shards.members(os.path.join(dataset.folder, "train", name)).items():
+            key, _, field = member.partition(".")
+            samples.setdefault(key, []).append(f"{field} {offset} {length} {member}")
+        lines = [f"v1.2 {count}", *(" ".join(members) for members in samples.values())]
+        put(dataset, f"train/{name[:-4]}.idx", "".join(line + "\n" for line in lines).encode())
 
 
 def leave_stats(dataset, counts):
+    """As img2dataset writes it: what it tried, and what is in the shard."""
     for name, count in counts.items():
-        about = {"count": count + 3, "successes": count, "failed_to_download": 3, "status_dict": {"success": count}}
-        put(dataset, f"train/{name[:-4]}_stats.json", about)
+        about = {
+            "count": count + 4, "successes": count, "failed_to_download": 3, "failed_to_resize": 1, "duration": 1.5,
+            "start_time": 1700000000.5, "end_time": 1700000002.0,
+            "status_dict": {"success": count, "HTTP Error 404: Not Found": 3, "Image decoding error": 1},
+        }
+        put(dataset, f"train/{name[:-4]}_stats.json", json.dumps(about, indent=4).encode())
 
 
 def leave_wids(dataset, counts):
-    listed = [
-        {"url": name, "nsamples": count, "filesize": os.path.getsize(os.path.join(dataset.folder, "train", name))}
-        for name, count in counts.items()
-    ]
-    put(dataset, "train/index.json", {"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": listed})
+    """As `widsindex create` of wids 0.1.11 writes it."""
+    listed = []
+    for name, count in counts.items():
+        path = pathlib.Path(dataset.folder, "train", name)
+        sum_of_bytes = hashlib.md5(path.read_bytes()).hexdigest()
+        listed.append({"url": name, "md5sum": sum_of_bytes, "nsamples": count, "filesize": path.stat().st_size})
+    about = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": listed, "name": "train"}
+    put(dataset, "train/index.json", json.dumps(about, indent=2).encode())
 
 
 def leave_streaming(dataset, counts):
+    """As `DatasetIndex` of streaming-wds 0.1.28 encodes it."""
     listed = [{"key": f"train/{name}", "num_samples": count} for name, count in counts.items()]
     about = {"num_shards": len(listed), "num_items": sum(counts.values()), "shards": listed}
     put(dataset, "train/index.wds", gzip.compress(json.dumps(about).encode()))
 
 
 def leave_webshart(dataset, counts):
+    """As `webshart extract-metadata` 0.4.6 writes it: members in no order, with the JSON of their sample."""
     for name, count in counts.items():
         path = os.path.join(dataset.folder, "train", name)
-        files = {
-            member: {"offset": offset, "length": length}
-            for member, (offset, length) in sorted(shards.members(path).items(), reverse=True)
-        }
+        members = shards.members(path)
+        files = {}
+        for member, (offset, length) in sorted(members.items(), reverse=True):
+            files[member] = {"path": member, "offset": offset, "length": length}
+            sidecar = f"{member.partition('.')[0]}.json"
+            if member != sidecar:
+                beside = {"json_path": sidecar, "json_offset": members[sidecar][0], "json_length": members[sidecar][1]}
+                files[member] |= {**beside, "json_metadata": {"number": 1}}
         if len(files) > 3 * count:
             files = dict(sorted(files.items(), key=lambda item: item[1]["offset"])[: 3 * count])
         for extra in range(count - len(dataset.splits["train"][name])):
