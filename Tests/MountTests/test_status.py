@@ -31,7 +31,7 @@ def test_status_once_shows_what_was_read(mount_small, run):
     assert "\x1b" not in shown.stdout
     lines = shown.stdout.splitlines()
     assert lines[0].startswith(f"wdsfs s3://small on {made.point}")
-    assert [line.split()[0] for line in lines[2:6]] == ["read", "cache", "network", "retries"]
+    assert [line.split()[0] for line in lines[2:7]] == ["read", "cache", "network", "retries", "process"]
     assert re.search(r"^train/0 .*10", shown.stdout, re.M)
 
 

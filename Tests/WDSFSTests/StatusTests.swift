@@ -60,6 +60,11 @@ struct StatusTests {
         requestSeconds: times
       ),
       indexes: MountStatistics.Indexes(built: 0, loaded: 0, damagedShards: 0),
+      process: MountStatistics.Process(
+        cpuSeconds: Double(seconds) / 4,
+        memoryBytes: 230_000_000,
+        openFiles: 41
+      ),
       ranks: (0..<ranks).map { rank in
         MountStatistics.Rank(
           split: "train",
@@ -137,9 +142,10 @@ struct StatusTests {
     #expect(text[3].contains("90 % hits") && text[3].contains("25 % of 10.0 GB"))
     #expect(text[4].contains("12 of 16 in flight"))
     #expect(text[5].contains("throttled now") && text[5].contains("4 throttled, 2 reset"))
-    #expect(text[8].hasPrefix("train/0  [###########"))
-    #expect(text[8].contains("400 of 1,000") && text[8].contains("0:06"))
-    #expect(text[8].hasSuffix("network 50 %"))
+    #expect(text[6] == "process  25 % of a core    230 MB memory     41 open files")
+    #expect(text[9].hasPrefix("train/0  [###########"))
+    #expect(text[9].contains("400 of 1,000") && text[9].contains("0:06"))
+    #expect(text[9].hasSuffix("network 50 %"))
   }
 
   @Test("no line is wider than the terminal, and no more lines than it has", arguments: 1...160)
@@ -161,8 +167,8 @@ struct StatusTests {
       $0.rendered(isColored: false)
     }
     #expect(lines.count == 24)
-    #expect(lines[22].hasPrefix("train/14"))
-    #expect(lines[23] == "and 497 more ranks: 49,700 samples/s, the last of them train/15 at 40 %")
+    #expect(lines[22].hasPrefix("train/13"))
+    #expect(lines[23] == "and 498 more ranks: 49,800 samples/s, the last of them train/14 at 40 %")
   }
 
   @Test("a narrow terminal keeps the rank, its share and its time to go")

@@ -15,6 +15,9 @@ struct MountStatistics: Codable, Sendable {
   let store: Store
   let indexes: Indexes
 
+  /// Nil of a mount by an earlier version.
+  let process: Process?
+
   /// Those that were read in this mount.
   let ranks: [Rank]
 
@@ -66,6 +69,16 @@ struct MountStatistics: Codable, Sendable {
     let built: Int
     let loaded: Int
     let damagedShards: Int
+  }
+
+  /// What the mount's own process takes.
+  struct Process: Codable, Sendable {
+    /// Of processors, since it was started.
+    let cpuSeconds: Double
+
+    /// Nil where the system does not say.
+    let memoryBytes: Int?
+    let openFiles: Int?
   }
 
   struct Rank: Codable, Sendable {
@@ -121,6 +134,11 @@ extension MountStatistics {
       built: now.cache.indexesBuilt,
       loaded: now.cache.indexesLoaded,
       damagedShards: now.cache.damagedShards
+    )
+    process = Process(
+      cpuSeconds: ProcessUsage.cpuSeconds,
+      memoryBytes: ProcessUsage.residentBytes,
+      openFiles: ProcessUsage.openFileCount
     )
     ranks = now.ranks.map(Rank.init)
   }

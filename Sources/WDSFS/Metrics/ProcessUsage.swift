@@ -4,7 +4,7 @@ import Instruments
 /// What the process itself takes, under the names that every Prometheus client gives it.
 enum ProcessUsage {
   static var families: [MetricFamily] {
-    var families = [MountMetric.processCPU.family(.number(seconds(of: CLOCK_PROCESS_CPUTIME_ID)))]
+    var families = [MountMetric.processCPU.family(.number(cpuSeconds))]
     if let bytes = residentBytes {
       families.append(MountMetric.processMemory.family(.count(bytes)))
     }
@@ -12,6 +12,9 @@ enum ProcessUsage {
     families.append(MountMetric.processStart.family(.number(startSeconds)))
     return families
   }
+
+  /// Of processors, since the process was started.
+  static var cpuSeconds: Double { seconds(of: CLOCK_PROCESS_CPUTIME_ID) }
 
   /// Seconds since 1970; of this code's first use, some milliseconds after the process's start.
   private static let startSeconds = seconds(of: CLOCK_REALTIME)
@@ -28,7 +31,7 @@ enum ProcessUsage {
   }
 
   /// The second number of /proc/self/statm, in pages.
-  private static var residentBytes: Int? {
+  static var residentBytes: Int? {
     let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }
     defer { close(file) }
@@ -41,7 +44,7 @@ enum ProcessUsage {
     }
   }
 
-  private static var openFileCount: Int? {
+  static var openFileCount: Int? {
     guard let folder = opendir("/proc/self/fd") else { return nil }
     defer { closedir(folder) }
     var count = 0

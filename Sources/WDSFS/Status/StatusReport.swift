@@ -14,6 +14,9 @@ struct StatusReport: Codable, Sendable {
   let reads: Reads
   let cache: Cache
   let requests: Requests
+
+  /// Nil where the mount does not say.
+  let process: Process?
   let ranks: [Rank]
 
   struct Reads: Codable, Sendable {
@@ -48,6 +51,13 @@ struct StatusReport: Codable, Sendable {
     let retriesByCause: [String: Int]
     let failures: Int
     let isThrottled: Bool
+  }
+
+  struct Process: Codable, Sendable {
+    /// Parts of a processor: 1.5 is one and a half.
+    let processors: Double
+    let memoryBytes: Int?
+    let openFiles: Int?
   }
 
   /// About; nil where nothing was measured.
@@ -163,6 +173,14 @@ struct StatusHistory: Sendable {
         failures: now.store.failures,
         isThrottled: now.store.isThrottled
       ),
+      process: now.process.map { process in
+        let used = max(0, process.cpuSeconds - (then.process?.cpuSeconds ?? 0))
+        return StatusReport.Process(
+          processors: (used / seconds * 1000).rounded() / 1000,
+          memoryBytes: process.memoryBytes,
+          openFiles: process.openFiles
+        )
+      },
       ranks: ranks(now, since: then, seconds)
     )
   }

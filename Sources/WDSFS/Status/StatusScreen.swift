@@ -15,6 +15,7 @@ struct StatusScreen: Sendable {
     lines.append(row("cache", cache(report)))
     lines.append(row("network", network(report.requests)))
     lines.append(row("retries", retries(report.requests)))
+    if let process = report.process { lines.append(row("process", cells(process))) }
     lines.append("")
     let rest = height.map { max(0, $0 - lines.count) }
     lines += RankTable(width: width, height: rest).lines(report.ranks)
@@ -96,6 +97,17 @@ struct StatusScreen: Sendable {
       cells.append(StyledText("\(NumberText.grouped(requests.failures)) given up", .bad))
     }
     if !causes.isEmpty { cells.append(StyledText(causes, .faint)) }
+    return cells
+  }
+
+  private func cells(_ process: StatusReport.Process) -> [StyledText] {
+    var cells = [StyledText("\(Self.percent(process.processors)) of a core")]
+    if let bytes = process.memoryBytes {
+      cells.append(StyledText("\(SizeText.bytes(Int64(bytes))) memory"))
+    }
+    if let files = process.openFiles {
+      cells.append(StyledText("\(NumberText.grouped(files)) open files"))
+    }
     return cells
   }
 
