@@ -188,7 +188,8 @@ def reference(binary):
         "Every option of `mount` may also stand after `-o` (`-o cache_size=10GB`), in a variable",
         "(`WDSFS_CACHE_SIZE=10GB`) and in the TOML file of `--config` (`cache-size = \"10GB\"`);",
         "the command line goes first, then `-o`, variables, the file. Sizes are written `10GB` (decimal)",
-        "or `512MiB`, `512M` (binary), times `90s`, `5m`, `2h`.", "",
+        "or `512MiB`, `512M` (binary), times `90s`, `5m`, `2h`. The fields of what `--json` writes, and of a mount's",
+        "own documents, stand in [json.md](json.md).", "",
     ]
     for command in commands(binary):
         lines += [f"## {command.name()}", "", command.abstract, "", "```text", command.usage, "```", ""]
