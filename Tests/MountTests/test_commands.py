@@ -64,7 +64,7 @@ def test_a_plan_of_what_cannot_be_is_refused(run, uneven):
     assert run("plan", "/nonexistent").returncode == 4
 
 
-def on_a_terminal(binary, *words, columns=100, **more):
+def on_a_terminal(binary, *words, columns=100, exit_codes=(0,), **more):
     """What a command shows to somebody who watches."""
     pid, master = pty.fork()
     if pid == 0:
@@ -80,7 +80,7 @@ def on_a_terminal(binary, *words, columns=100, **more):
             break
         shown += piece
     os.close(master)
-    assert os.waitpid(pid, 0)[1] == 0
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) in exit_codes
     return shown.decode()
 
 
@@ -105,6 +105,35 @@ def test_what_is_said_in_sentences_fits_a_narrow_terminal(binary, uneven, tmp_pa
 def test_warming_shows_a_bar_on_a_terminal(binary, uneven, tmp_path):
     shown = on_a_terminal(binary, "warm", uneven.folder, "--cache-dir", tmp_path / "c", TERM="xterm")
     assert "10 shards" in shown
+
+
+SCREENS = [
+    "info SET --cache-dir CACHE", "plan SET --shuffle full --world-size 4", "doctor SET --cache-dir CACHE",
+    "index SET --cache-dir CACHE", "warm SET --cache-dir CACHE", "cache list SET --cache-dir CACHE",
+    "cursor show CURSOR --samples 40000", "verify LEDGER", "mount SET /mnt/wds --seed 7 --print-config",
+]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 160])
+def test_no_screen_is_wider_than_its_terminal(binary, mount_run, uneven, tmp_path, columns):
+    places = {
+        "SET": uneven.folder, "CACHE": tmp_path / "cache", "CURSOR": tmp_path / "a.cursor",
+        "LEDGER": tmp_path / "a.tsv",
+    }
+    made = mount_run("--world-size", 3, "--ledger", places["LEDGER"], cursor="a.cursor")
+    (made.point / "train/1/00000000/cls").read_bytes()
+    made.unmount()
+    for screen in SCREENS:
+        words = [places.get(word, word) for word in screen.split()]
+        # A ledger of one sample verifies nothing; doctor may dislike the machine.
+        codes = range(8) if words[0] in ("doctor", "verify") else (0,)
+        shown = on_a_terminal(binary, *words, columns=columns, exit_codes=codes, TERM="xterm")
+        plain = re.sub(r"\x1b\[[0-9;]*[mK]", "", shown).replace("\r\n", "\n")
+        lines = [line.rpartition("\r")[2] for line in plain.split("\n")]
+        assert len(lines) > 1, shown
+        for line in lines:
+            # A path has no blank to be broken at.
+            assert len(line) <= columns or re.search(r"\S{24}", line), f"{screen}: {line}"
 
 
 # MARK: warm and cache

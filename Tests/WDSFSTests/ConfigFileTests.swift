@@ -37,6 +37,9 @@ import WDSFS
       ("strict = 1", "run.toml:1: strict: write true or false"),
       ("seed = true", "run.toml:1: seed: write one value"),
       ("seed = [1]", "run.toml:1: seed: write one value"),
+      ("seed = 1\n\nmountpoint = 3", "run.toml:3: mountpoint: write a text, like \"3\""),
+      ("names = 3", "run.toml:1: names: write a text, like \"3\""),
+      ("region = true", "run.toml:1: region: write one text, in quotes"),
       ("split = 1", "run.toml:1: split: write [\"one\""),
       ("split = [1]", "run.toml:1: split: write an array of texts"),
       ("[cache]", "run.toml:1: no tables here"), ("cache-size = 10GB", "run.toml:1: '10GB' wants"),
@@ -60,7 +63,8 @@ import WDSFS
 
   @Test func aFileThatCannotBeReadIsNamed() throws {
     let folder = try TemporaryDirectory()
-    for (path, words) in [(folder.path + "/none", "No such file"), (folder.path, "nvalid")] {
+    for (path, words) in [(folder.path + "/none", "No such file"), (folder.path, "Is a directory")]
+    {
       let run = try ProgramRun(["mount", "s3://b", "/m"], ["WDSFS_CONFIG": path])
       #expect(run.exitCode == 2)
       #expect(run.isOneLine && run.errors.contains(path) && run.errors.contains(words))
@@ -109,6 +113,7 @@ import WDSFS
     let first = try ProgramRun(
       ["mount", "s3://b/p", "/m", "--print-config", "--seed", "7", "--cursor", "/c/a b.cursor"]
         + ["--cache-dir", "/x", "--lanes", "16", "--split", "a=b\\c", "--strict"]
+        + ["--profile", "7", "--expected-bucket-owner", "012345678901"]
     )
     let path = try folder.write(first.output.utf8, to: "saved.toml")
     let second = try ProgramRun(["mount", "--config", path, "--print-config"])

@@ -32,22 +32,22 @@ import WDSFS
 
           train: 4 ranks, partition samples, 32 lanes
           of f
-          rank  epoch  progress                                           read
-             0      0  [##############................] 49%   12,800 of 25,601  all below 12,800
-             1      0                                                    6,400  all below 6,400
-             2      0                                                      111  \
+          rank  epoch  progress                                            read
+             0      0  [##############................] 49 %   12,800 of 25,601  all below 12,800
+             1      0                                                     6,400  all below 6,400
+             2      0                                                       111  \
         all below 100, and 11 in 1 piece beyond, committed
-             3      1  [##############################] 100%               all  the epoch is over
+             3      1  [##############################] 100 %               all  the epoch is over
           (no bar: not all of that epoch was counted; --samples says how many there are)
 
         """
     )
     let known = try ProgramRun(["cursor", "show", path, "--samples", "train=102400"])
-    #expect(known.output.contains("[#######.......................] 25%    6,400 of 25,600 "))
+    #expect(known.output.contains("[#######.......................] 25 %    6,400 of 25,600 "))
     #expect(!known.output.contains("(no bar"))
     let moved = try ProgramRun(["cursor", "set", path, "--position", "5"])
     #expect(moved.exitCode == 0)
-    #expect(try ProgramRun(["cursor", "show", path]).output.contains("] 0%  5 of 25,601 "))
+    #expect(try ProgramRun(["cursor", "show", path]).output.contains("] 0 %  5 of 25,601 "))
   }
 
   @Test func showGivesAllAsJSON() throws {

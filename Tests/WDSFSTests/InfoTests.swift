@@ -78,7 +78,8 @@ import Testing
           "train: 1 × no-extension, first README in set/0.tar",
         ]
       )
-      texts.insert(report.text)
+      let file = Terminal(isTerminal: false, hasColours: false, width: 80)
+      texts.insert(InfoText(report: report, terminal: file).text)
     }
     #expect(texts.count == 1)
     let text = texts.first ?? ""

@@ -59,7 +59,7 @@ struct DoctorCommand: MountLikeCommand {
     if json {
       try CommandOutput.write(json: Report(findings: findings))
     } else {
-      let terminal = Terminal.of(1, environment: program.environment)
+      let terminal = program.outputTerminal
       try CommandOutput.write(findings.map { $0.lines(terminal) }.joined())
     }
     let worst = findings.first { $0.state == .bad }

@@ -55,7 +55,7 @@ struct InfoCommand: Subcommand {
     if json {
       try CommandOutput.write(json: report)
     } else if html == nil {
-      try CommandOutput.write(report.text)
+      try CommandOutput.write(InfoText(report: report, terminal: program.outputTerminal).text)
     }
     if let failure = indexing.failure { throw failure }
     return .success

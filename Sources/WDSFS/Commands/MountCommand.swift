@@ -128,7 +128,8 @@ struct MountCommand: Subcommand {
     for warning in settings.warnings {
       StandardError.print("wdsfs: warning: \(warning.text)")
     }
-    try CommandOutput.write(PrintedSettings(options: options, settings: settings).text)
+    let printed = PrintedSettings(options: options, settings: settings)
+    try CommandOutput.write(printed.text(room: program.outputTerminal.room))
     return .success
   }
 }

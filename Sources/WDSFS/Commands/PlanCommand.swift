@@ -100,8 +100,7 @@ struct PlanCommand: MountLikeCommand {
     if json {
       try CommandOutput.write(json: plan)
     } else if html == nil {
-      let terminal = Terminal.of(1, environment: program.environment)
-      try CommandOutput.write(PlanText(plan: plan, terminal: terminal).text)
+      try CommandOutput.write(PlanText(plan: plan, terminal: program.outputTerminal).text)
     }
     return .success
   }

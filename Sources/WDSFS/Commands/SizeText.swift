@@ -30,6 +30,12 @@ enum SizeText {
       ? "\(hours):\(two(minutes)):\(two(all % 60))" : "\(minutes):\(two(all % 60))"
   }
 
+  /// How long something took: `0.42 s`, `9.3 s`, then as on a clock.
+  static func time(seconds: Double) -> String {
+    guard (0..<9.95).contains(seconds) else { return clock(seconds: seconds) }
+    return "\(digits(seconds)) s"
+  }
+
   private static func digits(_ value: Double) -> String {
     let places = value < 9.995 ? 2 : value < 99.95 ? 1 : 0
     let scale = places == 2 ? 100.0 : places == 1 ? 10.0 : 1.0

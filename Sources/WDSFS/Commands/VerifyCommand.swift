@@ -1,5 +1,4 @@
 import ArgumentParser
-import Remote
 
 /// `wdsfs verify`: whether each sample was served once.
 struct VerifyCommand: Subcommand {
@@ -55,110 +54,8 @@ struct VerifyCommand: Subcommand {
     if json {
       try CommandOutput.write(json: report)
     } else {
-      try CommandOutput.write(report.text)
+      try CommandOutput.write(report.text(program.outputTerminal))
     }
     return report.isEachOnce ? .success : .internalError
-  }
-}
-
-/// What a verification found, as it is shown.
-private struct VerificationReport: Encodable {
-  let version = 1
-  let isEachOnce: Bool
-  let badLines: Int
-  let lostLines: Int
-  let epochs: [Row]
-
-  struct Row: Encodable {
-    let split: String
-    let epoch: Int
-
-    /// Nil where neither ledgers nor `--samples` say it.
-    let expected: Int?
-
-    let served: Int
-
-    /// Nil where it cannot be known.
-    let missing: Int?
-
-    let repeated: Int
-    let errors: Int
-    let surplus: Int
-    let filled: Int
-    let isEachOnce: Bool
-    let firstMissing: String?
-    let firstRepeated: String?
-  }
-
-  private enum CodingKeys: String, CodingKey {
-    case version
-    case isEachOnce = "eachOnce"
-    case badLines
-    case lostLines
-    case epochs
-  }
-
-  init(
-    _ verification: Verification,
-    _ results: [(name: Verification.Name, epoch: Verification.Epoch)]
-  ) {
-    badLines = verification.badLineCount
-    lostLines = verification.lostLineCount
-    epochs = results.map { name, epoch in
-      Row(
-        split: PrintableName.text(name.split),
-        epoch: name.epoch,
-        expected: epoch.expectedCount,
-        served: epoch.servedCount,
-        missing: epoch.missingCount,
-        repeated: epoch.repeatedCount,
-        errors: epoch.errorCount,
-        surplus: epoch.surplusCount,
-        filled: epoch.filledCount,
-        isEachOnce: epoch.isEachOnce,
-        firstMissing: (epoch.missingCount ?? 0) > 0 ? epoch.firstMissing.map(Self.text) : nil,
-        firstRepeated: epoch.firstRepeated.map(Self.text)
-      )
-    }
-    isEachOnce = lostLines == 0 && epochs.allSatisfy(\.isEachOnce)
-  }
-
-  private static func text(_ sample: Verification.Sample) -> String {
-    let key = sample.key.isEmpty ? "" : " (\(PrintableName.text(sample.key)))"
-    return "sample \(sample.number)\(key) of \(PrintableName.text(sample.shard))"
-  }
-
-  var text: String {
-    var table = TextTable([
-      ("split", .left), ("epoch", .right), ("expected", .right), ("served", .right),
-      ("missing", .right), ("repeated", .right), ("errors", .right), ("each once", .left),
-    ])
-    for row in epochs {
-      table.add([
-        row.split, "\(row.epoch)", row.expected.map(NumberText.grouped) ?? "?",
-        NumberText.grouped(row.served), row.missing.map(NumberText.grouped) ?? "?",
-        NumberText.grouped(row.repeated), NumberText.grouped(row.errors),
-        row.isEachOnce ? (row.expected == nil ? "as far as known" : "yes") : "NO",
-      ])
-    }
-    var text = table.text()
-    for row in epochs {
-      let name = "\(row.split), epoch \(row.epoch)"
-      if let sample = row.firstMissing { text += "\(name): first missing: \(sample)\n" }
-      if let sample = row.firstRepeated { text += "\(name): first repeated: \(sample)\n" }
-      if row.surplus > 0 {
-        text += "\(name): \(NumberText.counted(row.surplus, "sample")) more than there should be\n"
-      }
-    }
-    if epochs.contains(where: { $0.expected == nil }) {
-      text += "where the length is not known (?), say --samples SPLIT=N\n"
-    }
-    if lostLines > 0 {
-      text += "\(NumberText.counted(lostLines, "line")) could not be kept by the mounts\n"
-    }
-    if badLines > 0 {
-      text += "\(NumberText.counted(badLines, "line")) could not be read, torn by a crash perhaps\n"
-    }
-    return text
   }
 }

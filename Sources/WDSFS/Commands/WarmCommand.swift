@@ -97,15 +97,10 @@ struct WarmCommand: MountLikeCommand {
     let fitting = Self.fitting(wanted, in: cache)
     let run = WarmRun(cache, shards: fitting)
     let bytes = Self.bytes(of: fitting, in: cache)
-    let progress = WarmProgress(
-      run,
-      shardCount: fitting.count,
-      totalBytes: bytes,
-      terminal: Terminal.of(2, environment: program.environment)
-    )
-    progress.start()
+    let line = WarmProgress(run, shardCount: fitting.count, totalBytes: bytes).line
+    line.start()
     run.run(workerCount: settings.maxWorkers)
-    progress.finish()
+    line.finish()
     let standing = run.standing
     let received = listed.store.statistics
     let report = Report(
@@ -119,7 +114,7 @@ struct WarmCommand: MountLikeCommand {
     if json {
       try CommandOutput.write(json: report)
     } else {
-      try CommandOutput.write(Self.text(report, path))
+      try CommandOutput.write(Self.text(report, path, program.outputTerminal))
     }
     guard let failure = standing.firstFailure else { return .success }
     let words = "\(NumberText.counted(report.failedShards, "shard")) could not be read"
@@ -178,13 +173,15 @@ struct WarmCommand: MountLikeCommand {
     shards.lazy.map { cache.shards[$0].sizeBytes }.sum
   }
 
-  private static func text(_ report: Report, _ path: String) -> String {
-    var text = "\(NumberText.counted(report.shards, "shard")), \(SizeText.bytes(report.bytes)), in "
-    text += "\(PrintableText.oneLine(path)) (\(SizeText.bytes(report.bytesReceived)) fetched, the "
-    text += "rest was there)\n"
+  private static func text(_ report: Report, _ path: String, _ terminal: Terminal) -> String {
+    var text = terminal.line(
+      "\(NumberText.counted(report.shards, "shard")), \(SizeText.bytes(report.bytes)), in "
+        + "\(PrintableText.oneLine(path)) (\(SizeText.bytes(report.bytesReceived)) fetched, the "
+        + "rest was there)"
+    )
     if report.leftOutShards > 0 {
-      text +=
-        "\(NumberText.counted(report.leftOutShards, "shard")) more do not fit; see --cache-size\n"
+      let left = NumberText.counted(report.leftOutShards, "shard")
+      text += terminal.line("\(left) more do not fit; see --cache-size")
     }
     return text
   }

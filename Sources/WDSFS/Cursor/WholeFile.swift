@@ -9,7 +9,11 @@ enum WholeFile {
     defer { close(file) }
     var status = stat()
     guard fstat(file, &status) == 0 else { throw .latest }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw SystemCallError(number: EINVAL) }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: break
+    case S_IFDIR: throw SystemCallError(number: EISDIR)
+    default: throw SystemCallError(number: EINVAL)
+    }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 64 * 1024)
     while bytes.count <= maxBytes {

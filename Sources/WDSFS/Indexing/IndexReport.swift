@@ -93,8 +93,7 @@ struct IndexReport: Encodable {
 
   var text: String {
     var table = TextTable([
-      ("split", .left), ("shards", .right), ("samples", .right), ("files", .right),
-      ("size", .right),
+      .left("split"), .right("shards"), .right("samples"), .right("files"), .right("size"),
     ])
     for split in splits where split.shards > 0 {
       table.add([
@@ -105,7 +104,7 @@ struct IndexReport: Encodable {
     var text = shards > 0 ? table.text() : ""
     text += Self.list(damaged, "damaged: what lies before the damage counts")
     text += Self.list(failed, "could not be read")
-    text += "\(NumberText.counted(shards, "shard")) indexed in \(SizeText.clock(seconds: seconds))"
+    text += "\(NumberText.counted(shards, "shard")) indexed in \(SizeText.time(seconds: seconds))"
     text += known > 0 ? ", \(NumberText.grouped(known)) of them known already\n" : "\n"
     if let published {
       text += "published in \(NumberText.counted(published.objects.count, "object")), "

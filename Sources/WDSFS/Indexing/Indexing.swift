@@ -75,12 +75,13 @@ final class Indexing: Sendable {
       first: { [self] signal in stop(Self.stopped(signal)) },
       second: { _ in }
     )
-    progress.start()
+    let line = progress.line
+    line.start()
     let isComplete = indexRun.run(shards, jobs: jobs) { [self] number, outcome in
       progress.note(outcome, sizeBytes: sizes[number].sizeBytes)
       take(outcome, ofShard: number)
     }
-    progress.finish()
+    line.finish()
     return IndexReport(
       state.withLock { $0.results },
       of: open,

@@ -131,45 +131,4 @@ struct InfoReport: Encodable {
     guard !oddity.example.isEmpty else { return "first in \(shard)" }
     return "first \(PrintableName.text(oddity.example)) in \(shard)"
   }
-
-  // MARK: On a terminal
-
-  var text: String {
-    var text = "\(remote): \(NumberText.counted(splits.count, "split")), "
-    text += "\(NumberText.counted(shards, "shard")), \(NumberText.counted(samples, "sample")), "
-    text += "\(SizeText.bytes(bytes))\n"
-    for split in splits { text += "\n" + Self.text(split) }
-    guard !odd.isEmpty else { return text }
-    text += "\nodd\n"
-    for line in odd { text += "  \(line)\n" }
-    return text
-  }
-
-  private static func text(_ split: Split) -> String {
-    var text = "\(split.name): \(NumberText.counted(split.shards, "shard")) of "
-    text += "\(SizeText.bytes(split.shardSizes.mean)) on average, "
-    text += "\(NumberText.counted(split.samples, "sample")), \(SizeText.bytes(split.bytes))\n"
-    var rows = split.fields
-    if rows.count > 1 {
-      rows.append(Field(name: "(sample)", samples: split.samples, sizes: split.sampleSizes))
-    }
-    let ranges = rows.map(\.sizes.shown.range).filter { !$0.isEmpty }
-    let buckets = (ranges.map(\.lowerBound).min() ?? 0)..<(ranges.map(\.upperBound).max() ?? 0)
-    var table = TextTable([
-      ("field", .left), ("samples", .right), ("total", .right), ("mean", .right),
-      ("smallest", .right), ("largest", .right), ("sizes", .left),
-    ])
-    for row in rows {
-      table.add([
-        row.name, NumberText.grouped(row.samples), SizeText.bytes(row.sizes.bytes),
-        SizeText.bytes(row.sizes.mean), SizeText.bytes(row.sizes.least),
-        SizeText.bytes(row.sizes.most), row.sizes.shown.bars(over: buckets),
-      ])
-    }
-    text += table.text(indent: "  ")
-    guard !buckets.isEmpty else { return text }
-    let from = SizeText.bytes(SizeHistogram.lowerBound(ofBucket: buckets.lowerBound))
-    text += "  sizes: each column doubles, the first begins at \(from)\n"
-    return text
-  }
 }

@@ -32,7 +32,8 @@ struct PlanText {
     let about = split.isSampleCountKnown ? "" : "about "
     let name = PrintableText.oneLine(split.name)
     var words = "\(NumberText.counted(split.shards, "shard")) of "
-    words += "\(span(split.smallestShardBytes, split.largestShardBytes, SizeText.bytes)), together "
+    words +=
+      "\(span([split.smallestShardBytes, split.largestShardBytes], SizeText.bytes)), together "
     words += "\(SizeText.bytes(split.bytes)), "
     words += "\(about)\(NumberText.counted(split.samples, "sample"))"
     var text = terminal.styled(name, .bold) + "  "
@@ -42,25 +43,21 @@ struct PlanText {
       "shuffle \(plan.shuffle), seed \(plan.seed), \(NumberText.counted(split.lanes, "lane")), "
         + "window \(split.shuffleWindow), partition \(split.partition)"
     )
-    let ranks = split.ranks
+    let samples = span(split.ranks.map(\.samples), NumberText.grouped)
     text += row(
       "ranks",
-      "\(plan.worldSize), each "
-        + "\(span(ranks.map(\.shards).min() ?? 0, ranks.map(\.shards).max() ?? 0) { NumberText.grouped($0) }) "
-        + "shards or parts of one, "
-        + "\(span(ranks.map(\.bytes).min() ?? 0, ranks.map(\.bytes).max() ?? 0, SizeText.bytes)), "
-        + "\(about)\(span(ranks.map(\.samples).min() ?? 0, ranks.map(\.samples).max() ?? 0) { NumberText.grouped($0) }) samples"
+      plan.worldSize == 1
+        ? "1, which reads all"
+        : "\(plan.worldSize), each \(span(split.ranks.map(\.shards), NumberText.grouped)) shards "
+          + "or parts of one, \(span(split.ranks.map(\.bytes), SizeText.bytes)), "
+          + "\(about)\(samples) samples"
     )
     var requests = "\(NumberText.counted(split.requests, "range GET")) an epoch over all ranks"
     if split.countingRequests > 0 {
       requests += ", up to \(NumberText.grouped(split.countingRequests)) before it to count"
     }
     text += row("requests", requests)
-    let timed = [(1.0, "1"), (10, "10"), (100, "100")].map { gigabits, name in
-      let seconds = Double(split.bytes) * split.timesFetched * 8 / (gigabits * 1e9)
-      return "\(SizeText.clock(seconds: seconds)) at \(name) Gbit/s"
-    }
-    text += row("transfer", "an epoch takes " + timed.joined(separator: ", "))
+    text += row("transfer", "an epoch takes \(transferTimes(of: split))")
     text += row(
       "mixed",
       split.shuffleBufferSamples > 0
@@ -71,25 +68,40 @@ struct PlanText {
     return text
   }
 
+  /// On networks of three sizes, up to the first for which it is a trifle.
+  private func transferTimes(of split: Plan.Split) -> String {
+    var times: [String] = []
+    for gigabits in [1, 10, 100] {
+      let seconds = Double(split.bytes) * split.timesFetched * 8 / (Double(gigabits) * 1e9)
+      let isTrifle = seconds < 1
+      let time = isTrifle ? "less than a second" : SizeText.clock(seconds: seconds)
+      times.append("\(time) at \(gigabits) Gbit/s")
+      if isTrifle { break }
+    }
+    return times.joined(separator: ", ")
+  }
+
   private var cacheLine: String {
-    let whole = plan.splits.map(\.bytes).sum
-    let ranks = plan.localRanks == 1 ? "1 rank" : "\(plan.localRanks) ranks"
-    var words = "\(SizeText.bytes(plan.cacheBytes)) with these options; for nothing to be fetched "
-    words += "twice in an epoch \(PlanWarnings.roundedUp(plan.neededCacheBytes)) are enough "
-    words += "(\(ranks) here), for nothing in later epochs "
-    words +=
-      "\(PlanWarnings.roundedUp(whole / Int64(max(1, plan.worldSize)) * Int64(plan.localRanks)))"
+    // What the local ranks read of an epoch, which later epochs read again.
+    let read = plan.splits.map(\.bytes).sum / Int64(max(1, plan.worldSize)) * Int64(plan.localRanks)
+    let needed = plan.neededCacheBytes
+    let ranks = NumberText.counted(plan.localRanks, "rank")
+    var words = "\(SizeText.bytes(plan.cacheBytes)) with these options; "
+    words += "\(PlanWarnings.roundedUp(needed)) are enough for nothing to be fetched twice "
+    if read > needed {
+      words += "in an epoch (\(ranks) here), "
+      words += "\(PlanWarnings.roundedUp(read)) for later epochs to fetch nothing"
+    } else {
+      words += "(\(ranks) here)"
+    }
     return terminal.styled("cache", .bold) + "  "
       + Terminal.wrapped(words, width: terminal.width - 8, indent: "       ") + "\n"
   }
 
-  private func span<Value: Comparable>(
-    _ least: Value,
-    _ most: Value,
-    _ text: (Value) -> String
-  ) -> String {
-    let (one, other) = (text(least), text(most))
-    return one == other ? one : "\(one) to \(other)"
+  /// From the least to the most of some values, as they are written.
+  private func span<Value: Comparable>(_ values: [Value], _ text: (Value) -> String) -> String {
+    guard let least = values.min().map(text), let most = values.max().map(text) else { return "0" }
+    return least == most ? least : "\(least) to \(most)"
   }
 
   private func percent(_ part: Int, _ whole: Int) -> String {

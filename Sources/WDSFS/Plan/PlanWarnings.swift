@@ -32,7 +32,7 @@ struct PlanWarnings {
       + "are open at once, \(SizeText.bytes(split.openBytes)), and do not fit in the cache of "
       + "\(SizeText.bytes(input.cacheBytes)): all bytes would be fetched about "
       + "\(tenths(split.timesFetched)) times; use --cache-size "
-      + "\(roundedUp(needed))\(fewerLanes(split, input, needed))"
+      + "\(roundedUp(needed, space: ""))\(fewerLanes(split, input, needed))"
     return Plan.Warning(name: "cache-too-small", text: text)
   }
 
@@ -138,10 +138,11 @@ struct PlanWarnings {
     return "\(scaled / 10).\(scaled % 10)"
   }
 
-  /// As it may be written behind `--cache-size`.
-  static func roundedUp(_ bytes: Int64) -> String {
+  /// A size in whole units that is never too small; without a space as one types it behind
+  /// `--cache-size`.
+  static func roundedUp(_ bytes: Int64, space: String = " ") -> String {
     let gigabyte: Int64 = 1_000_000_000
-    if bytes > 10 * gigabyte { return "\((bytes + gigabyte - 1) / gigabyte)GB" }
-    return "\((bytes + 999_999) / 1_000_000)MB"
+    if bytes > 10 * gigabyte { return "\((bytes + gigabyte - 1) / gigabyte)\(space)GB" }
+    return "\((bytes + 999_999) / 1_000_000)\(space)MB"
   }
 }

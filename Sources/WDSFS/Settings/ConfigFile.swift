@@ -27,7 +27,7 @@ package struct ConfigFile: Hashable, Sendable {
     do throws(SystemCallError) {
       bytes = try WholeFile.read(path, maxBytes: maxBytes)
     } catch {
-      throw Failure(.usage, "cannot read the configuration: \(path): \(error); see --config")
+      throw Failure(.usage, "cannot read the configuration: \(path): \(error); name a regular file")
     }
     guard bytes.count <= maxBytes else {
       throw Failure(.usage, "no configuration: \(path) has more than 1 MiB; see --config")
@@ -72,6 +72,8 @@ package struct ConfigFile: Hashable, Sendable {
       throw wrong("write true or false")
     case (.text(let text), _):
       return [text]
+    case (.number(let text), .text):
+      throw wrong("write a text, like \"\(text)\"")
     case (.number(let text), .value):
       return [text]
     case (.flag(let isOn), .flag):
@@ -82,7 +84,8 @@ package struct ConfigFile: Hashable, Sendable {
         return text
       }
     case (_, .flag): throw wrong("write true or false")
-    case (_, .value): throw wrong("write one value, like \"text\" or 8")
+    case (_, .text): throw wrong("write one text, in quotes")
+    case (_, .value): throw wrong("write one value, like 8 or \"10GB\"")
     case (_, .list), (_, .paths): throw wrong("write [\"one\", \"another\"]")
     }
   }

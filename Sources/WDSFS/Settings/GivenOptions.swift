@@ -88,7 +88,7 @@ package struct GivenOptions: Sendable {
 
   private static func parts(of text: String, _ kind: OptionName.Kind) -> [String] {
     switch kind {
-    case .flag, .value: [text]
+    case .flag, .value, .text: [text]
     case .list: text.split(whereSeparator: \.isWhitespace).map { String($0) }
     case .paths: text.split(separator: ":").map { String($0) }
     }

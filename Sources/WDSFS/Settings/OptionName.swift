@@ -55,7 +55,12 @@ package enum OptionName: String, CaseIterable, Sendable {
   /// How often an option may stand, and whether a value follows it.
   package enum Kind: Sendable {
     case flag
+
+    /// A number, with or without a unit.
     case value
+
+    /// Whatever is no number: a name, an address, a file.
+    case text
     case list
 
     /// A list of files, which in a variable are separated by colons, as in `PATH`.
@@ -71,8 +76,14 @@ package enum OptionName: String, CaseIterable, Sendable {
       .list
     case .cursor:
       .paths
-    default:
+    case .worldSize, .rank, .seed, .epoch, .lanes, .shuffleWindow, .limit, .uid, .gid, .cacheSize,
+      .prefetch, .maxWorkers, .expectedBucketOwner, .connectTimeout, .stallTimeout, .retryTimeout,
+      .bandwidthLimit, .requestLimit, .maxDecompressed:
       .value
+    case .remote, .mountpoint, .config, .endpointURL, .region, .profile, .names, .onDecodeError,
+      .shuffle, .partition, .equalize, .ledger, .cacheDirectory, .caBundle, .metricsAddress,
+      .logLevel, .logFile:
+      .text
     }
   }
 

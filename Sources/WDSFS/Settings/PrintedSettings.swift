@@ -8,22 +8,34 @@ struct PrintedSettings {
 
   /// One option a line: name, value in TOML, and behind it where the value stands; an option without
   /// a value is a comment.
-  var text: String {
+  ///
+  /// - Parameter room: Columns that there are; nil for a file. Remarks that do not fit stand below.
+  /// - Returns: The lines.
+  func text(room: Int? = nil) -> String {
     let rows = OptionName.allCases.filter { $0 != .config }.map(row)
-    let width = rows.map { $0.setting.count }.max() ?? 0
-    var text = "# What wdsfs mount is told here, and by whom; a file for --config as it stands.\n"
+    let longest = rows.map { $0.setting.count }.max() ?? 0
+    let column = min(longest, (room ?? .max) < 100 ? Self.narrowColumn : Self.maxColumn)
+    var text = Self.commented(
+      "What wdsfs mount is told here, and by whom; a file for --config as it stands.",
+      room: room
+    )
     for row in rows {
-      let space = String(
-        repeating: " ",
-        count: max(0, min(width, Self.maxColumn) - row.setting.count)
-      )
-      text += "\(row.setting)\(space)  # \(row.source)\n"
+      let line = "\(row.setting.padded(to: column))  # \(row.source)"
+      let isTooLong = room.map { line.count > $0 } ?? false
+      text +=
+        isTooLong ? row.setting + "\n    " + Self.commented(row.source, room: room) : line + "\n"
     }
     return text
   }
 
-  /// A longer value pushes its own remark aside, not those of all others.
+  private static func commented(_ words: String, room: Int?) -> String {
+    let words = room.map { Terminal.wrapped(words, width: $0 - 3, indent: "# ") } ?? words
+    return "# \(words)\n"
+  }
+
+  /// Where remarks begin; a longer value pushes its own aside, not those of all others.
   private static let maxColumn = 46
+  private static let narrowColumn = 24
   private static let nameColumn = 16
 
   private func row(_ name: OptionName) -> (setting: String, source: String) {
@@ -91,10 +103,15 @@ struct PrintedSettings {
     case .cacheSize: .none("default: 20% of the free space, at most 100GiB")
     case .prefetch: .none("default: as the reader goes forward")
     case .maxWorkers: .value("\(settings.maxWorkers)", "default")
+    case .expectedBucketOwner: .none("not set: whoever owns it")
+    case .connectTimeout, .stallTimeout: .none("default: 5s")
+    case .bandwidthLimit, .requestLimit: .none("not set: no limit")
+    case .ledger: .none("not set: none is written")
+    case .metricsAddress: .none("not set: not served")
     case .retryTimeout: Self.standard("\(settings.connections.retryTimeout.components.seconds)s")
     case .maxDecompressed: Self.standard("\(settings.maxDecompressedBytes >> 30)GiB")
     case .logLevel: Self.standard(settings.logLevel.rawValue)
-    case .logFile: .none("not set: stderr, in the background the journal or syslog")
+    case .logFile: .none("not set: stderr; in the background journal or syslog")
     default: .none("not set")
     }
   }
@@ -115,6 +132,8 @@ struct PrintedSettings {
     case .paths:
       return TOMLText.list(settings.order.cursorPaths)
     case .value:
+      return TOMLText.value(last)
+    case .text:
       switch name {
       case .remote: return TOMLText.quoted(settings.remote)
       case .mountpoint: return TOMLText.quoted(settings.mountPoint)
@@ -124,7 +143,7 @@ struct PrintedSettings {
       case .cacheDirectory:
         guard case .directory(let path) = settings.cachePlace else { return "\"memory\"" }
         return TOMLText.quoted(path)
-      default: return TOMLText.value(last)
+      default: return TOMLText.quoted(last)
       }
     }
   }
