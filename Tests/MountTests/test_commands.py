@@ -114,6 +114,7 @@ SCREENS = [
 ]
 
 
+@pytest.mark.limit(180)
 @pytest.mark.parametrize("columns", [60, 80, 160])
 def test_no_screen_is_wider_than_its_terminal(binary, mount_run, uneven, tmp_path, columns):
     places = {
