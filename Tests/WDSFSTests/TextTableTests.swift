@@ -51,8 +51,8 @@ import Testing
         """
     )
     #expect(
-      Terminal.wrapped("of 1.86 MB, or 100 % of all", width: 20, indent: "") == """
-        of 1.86 MB, or
+      Terminal.wrapped("so 1.86 MB, and 100 % of all", width: 20, indent: "") == """
+        so 1.86 MB, and
         100 % of all
         """
     )
