@@ -182,6 +182,13 @@ def test_a_misspelt_command_is_told_with_the_right_one(run):
     assert "did you mean wdsfs doctor?" in run("docter", "--x").stderr
 
 
+def test_a_misspelt_option_is_told_with_the_right_one(run):
+    done = run("mount", "s3://bucket", "/mnt", "--shufle", "full")
+    assert (done.returncode, done.stderr) == (
+        2, "wdsfs: unknown option '--shufle'; did you mean '--shuffle'? See wdsfs mount --help\n"
+    )
+
+
 def test_a_mountpoint_that_is_missing(refused, tmp_path):
     assert "nowhere" in refused(6, point=tmp_path / "nowhere")
 

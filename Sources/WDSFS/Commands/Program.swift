@@ -78,7 +78,9 @@ package struct Program: Sendable {
     var message = RootCommand.message(for: error)
     if message.hasSuffix(".") { message.removeLast() }
     let first = message.prefix(1).lowercased()
-    return "\(first)\(message.dropFirst()); see wdsfs \(commandName) --help"
+    message = "\(first)\(message.dropFirst())".replacing(". Did you mean", with: "; did you mean")
+    let see = message.hasSuffix("?") ? " See" : "; see"
+    return "\(message)\(see) wdsfs \(commandName) --help"
   }
 }
 

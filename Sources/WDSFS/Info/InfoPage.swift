@@ -18,7 +18,7 @@ struct InfoPage {
       :root { color-scheme: light dark; --bar: #2a6fdb; --line: #8884; }
       body { font: 15px/1.5 system-ui, sans-serif; max-width: 66em; margin: 2em auto; padding: 0 1em; }
       h1 { font-size: 1.4em; overflow-wrap: anywhere; } h2 { font-size: 1.15em; margin-top: 2em; }
-      table { border-collapse: collapse; width: 100%; } td, th { padding: .25em .7em; text-align: right;
+      .table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; } td, th { padding: .25em .7em; text-align: right;
       border-bottom: 1px solid var(--line); white-space: nowrap; } td:first-child, th:first-child { text-align: left; }
       .figures { display: flex; flex-wrap: wrap; gap: 2em; margin: 1em 0; } .figures b { display: block; font-size: 1.5em; }
       .plots { display: flex; flex-wrap: wrap; gap: 1em 1.5em; margin-top: 1em; } figure { margin: 0; }
@@ -62,7 +62,8 @@ struct InfoPage {
       "<h2>\(escaped(split.name))</h2>\n<p>\(NumberText.counted(split.shards, "shard")) of "
     text += "\(SizeText.bytes(split.shardSizes.mean)) on average, "
     text += "\(NumberText.counted(split.samples, "sample")), \(SizeText.bytes(split.bytes))</p>\n"
-    text += "<table><tr><th>field</th><th>samples</th><th>total</th><th>mean</th>"
+    text +=
+      "<div class=\"table\"><table><tr><th>field</th><th>samples</th><th>total</th><th>mean</th>"
     text += "<th>smallest</th><th>largest</th></tr>\n"
     for field in split.fields {
       text += "<tr><td>\(escaped(field.name))</td><td>\(NumberText.grouped(field.samples))</td>"
@@ -70,7 +71,7 @@ struct InfoPage {
       for size in sizes { text += "<td>\(SizeText.bytes(size))</td>" }
       text += "</tr>\n"
     }
-    text += "</table>\n<div class=\"plots\">\n"
+    text += "</table></div>\n<div class=\"plots\">\n"
     text += plot(split.sampleSizes.shown, "size of a sample")
     text += plot(split.shardSizes.shown, "size of a shard")
     for field in split.fields.prefix(12) {
@@ -79,14 +80,18 @@ struct InfoPage {
     return text + "</div>\n"
   }
 
-  private static let barWidth = 18
+  /// Of a plot, unless it has more bars than fit; a few bars are not made broader than they are high.
+  private static let plotWidth = 150
+  private static let barWidths = 18...50
   private static let barHeight = 80
 
-  /// A bar for each power of two, with the sizes at both ends.
+  /// A bar for each power of two, with the smallest and the largest size below.
   private static func plot(_ sizes: SizeHistogram, _ title: String) -> String {
     let buckets = sizes.range
     guard !buckets.isEmpty else { return "" }
-    let width = max(buckets.count * barWidth, 150)
+    let barWidth = min(max(plotWidth / buckets.count, barWidths.lowerBound), barWidths.upperBound)
+    let drawnWidth = buckets.count * barWidth
+    let width = max(drawnWidth, plotWidth)
     let highest = buckets.map { sizes.counts[$0] }.max() ?? 1
     var text = "<figure><svg width=\"\(width)\" height=\"\(barHeight + 16)\" role=\"img\">"
     for (place, bucket) in buckets.enumerated() where sizes.counts[bucket] > 0 {
@@ -96,11 +101,19 @@ struct InfoPage {
       text += "width=\"\(barWidth - 2)\" height=\"\(height)\">"
       text += "<title>\(NumberText.grouped(sizes.counts[bucket])) from \(from)</title></rect>"
     }
-    let first = SizeText.bytes(SizeHistogram.lowerBound(ofBucket: buckets.lowerBound))
-    let last = SizeText.bytes(sizes.most)
-    text += "<text x=\"0\" y=\"\(barHeight + 13)\">\(first)</text>"
-    text += "<text x=\"\(width)\" y=\"\(barHeight + 13)\" text-anchor=\"end\">\(last)</text>"
+    text += labels(SizeText.bytes(sizes.least), SizeText.bytes(sizes.most), below: drawnWidth)
     return text + "</svg><figcaption>\(escaped(title))</figcaption></figure>\n"
+  }
+
+  /// One at each end of the bars, or in one where the bars are too few to keep two apart.
+  private static func labels(_ least: String, _ most: String, below width: Int) -> String {
+    let y = barHeight + 13
+    guard width >= plotWidth else {
+      let words = least == most ? least : "\(least) to \(most)"
+      return "<text x=\"0\" y=\"\(y)\">\(words)</text>"
+    }
+    return "<text x=\"0\" y=\"\(y)\">\(least)</text>"
+      + "<text x=\"\(width - 2)\" y=\"\(y)\" text-anchor=\"end\">\(most)</text>"
   }
 
   /// Names come from the bucket and may hold anything.

@@ -14,7 +14,11 @@ enum LedgerReading {
   ) throws(Failure) {
     let file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
     guard file >= 0 else {
-      throw Failure(.usage, "cannot read the ledger: \(path): \(SystemCallError.latest)")
+      throw Failure(
+        .usage,
+        "cannot read the ledger: \(path): \(SystemCallError.latest); name a file that wdsfs mount "
+          + "--ledger has written"
+      )
     }
     defer { close(file) }
     var lines = Lines()

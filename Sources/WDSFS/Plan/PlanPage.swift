@@ -29,7 +29,7 @@ struct PlanPage {
     h3 { font-size: .95rem; margin: 1.4rem 0 .3rem } .dim { color: #667 }
     .warning { border-left: 4px solid #d9a400; background: #fff8e0; padding: .5rem .8rem; margin: .5rem 0 }
     .first { border-color: #cf222e; background: #ffefef }
-    svg { width: 100%; height: auto; display: block } rect { fill: #2f6feb } .dot { fill: #2f6feb }
+    figure { margin: 0; overflow-x: auto } svg { width: 100%; min-width: 36rem; height: auto; display: block } rect { fill: #2f6feb } .dot { fill: #2f6feb }
     .over { fill: #cf222e } .room { fill: #d8dee6 } text { font: 11px system-ui, sans-serif; fill: #667 }
     @media (prefers-color-scheme: dark) { body { color: #dde3ea; background: #14181d }
       .warning { background: #3a3213 } .first { background: #41191c } .room { fill: #39424d }
@@ -53,10 +53,10 @@ struct PlanPage {
     return """
       <h3>Cache: \(SizeText.bytes(plan.neededCacheBytes)) wanted so that nothing is fetched twice, \
       \(SizeText.bytes(plan.cacheBytes)) there</h3>
-      <svg viewBox="0 0 900 30" role="img" aria-label="cache wanted and there">
+      <figure><svg viewBox="0 0 900 30" role="img" aria-label="cache wanted and there">
       <rect class="room" x="0" y="4" width="\(Self.number(there))" height="22"/>
       <rect\(isEnough ? "" : " class=\"over\"") x="0" y="9" width="\(Self.number(needed))" height="12"/>
-      </svg>
+      </svg></figure>
       """
   }
 
@@ -81,7 +81,8 @@ struct PlanPage {
     let shown = values.prefix(Self.maxBars)
     let most = max(shown.max() ?? 0, 1)
     let step = 860.0 / Double(max(1, shown.count))
-    var text = "<svg viewBox=\"0 0 900 150\" role=\"img\" aria-label=\"bytes of each rank\">\n"
+    var text =
+      "<figure><svg viewBox=\"0 0 900 150\" role=\"img\" aria-label=\"bytes of each rank\">\n"
     for (place, value) in shown.enumerated() {
       let height = 110 * value / most
       text += "<rect x=\"\(Self.number(40 + Double(place) * step))\" "
@@ -93,21 +94,27 @@ struct PlanPage {
     if shown.count > 1 {
       text += "<text x=\"900\" y=\"142\" text-anchor=\"end\">rank \(shown.count - 1)</text>"
     }
-    return text + "</svg>"
+    return text + "</svg></figure>"
   }
 
   private func dots(_ split: Plan.Split) -> String {
     let across = 860 / Double(max(1, split.firstShards.count))
     let down = 170 / Double(max(1, split.shards - 1))
-    var text = "<svg viewBox=\"0 0 900 210\" role=\"img\" aria-label=\"shard of each sample\">\n"
+    let radius = split.firstShards.count > 150 ? 1.6 : 3
+    var text =
+      "<figure><svg viewBox=\"0 0 900 210\" role=\"img\" aria-label=\"shard of each sample\">\n"
     for (position, shard) in split.firstShards.enumerated() {
       text +=
-        "<circle class=\"dot\" r=\"1.6\" cx=\"\(Self.number(40 + Double(position) * across))\" "
+        "<circle class=\"dot\" r=\"\(radius)\" cx=\"\(Self.number(40 + Double(position) * across))\" "
       text += "cy=\"\(Self.number(185 - Double(shard) * down))\"/>\n"
     }
-    text += "<text x=\"0\" y=\"188\">0</text><text x=\"0\" y=\"18\">\(split.shards - 1)</text>"
-    text += "<text x=\"40\" y=\"205\">position 0</text></svg>"
-    return text
+    text += "<text x=\"0\" y=\"188\">0</text>"
+    if split.shards > 1 { text += "<text x=\"0\" y=\"18\">\(split.shards - 1)</text>" }
+    text += "<text x=\"40\" y=\"205\">position 0</text>"
+    if let last = split.firstShards.indices.last, last > 0 {
+      text += "<text x=\"900\" y=\"205\" text-anchor=\"end\">position \(last)</text>"
+    }
+    return text + "</svg></figure>"
   }
 
   // MARK: Text

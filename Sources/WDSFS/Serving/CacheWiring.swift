@@ -53,7 +53,7 @@ enum CacheWiring {
       }
       throw Failure(
         settings.cacheSize == .automatic ? .cache : .usage,
-        "a cache of \(cache.budgetBytes >> 10) KiB is too small; give --cache-size "
+        "a cache of \(SizeText.bytes(cache.budgetBytes)) is too small; give --cache-size "
           + "\((CacheSettings.minBudgetBytes + decodedBytes) >> 20)MiB or more"
       )
     }
