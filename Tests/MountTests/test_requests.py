@@ -322,9 +322,9 @@ def test_others_go_on_while_one_shard_stalls(held, watched, medium):
 @pytest.mark.limit(180)
 def test_a_crowd_at_a_shard_that_stalls_holds_up_no_read_of_another(through_relay, watched, store):
     # More chunks of the one shard are waited for than there are requests, or room in memory.
-    dataset = store.dataset("wide", lambda made: made.add_split("train", [64, 8], 1_100_000))
+    dataset = store.dataset("crowded", lambda made: made.add_split("train", [64, 8], 1_100_000))
     samples = dataset.rank("train")
-    made = through_relay("wide", "--cache-size", "16MiB", "--prefetch", "0B", "--retry-timeout", "600s")
+    made = through_relay("crowded", "--cache-size", "16MiB", "--prefetch", "0B", "--retry-timeout", "600s")
     paths = [made.point / f"train/0/{trees.index_name(position)}/jpg" for position in range(72)]
     for path in paths:
         os.stat(path)
