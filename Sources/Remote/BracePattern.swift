@@ -272,12 +272,25 @@ extension BraceNode {
     case .choice(let items):
       return items.flatMap(\.names)
     case .row(let parts):
-      var rows: [[UInt8]] = [[]]
-      for part in parts {
-        let ends = part.names
-        rows = rows.flatMap { row in ends.map { row + $0 } }
+      return Self.joined(parts.map(\.names))
+    }
+  }
+
+  /// All ways through a row of choices.
+  ///
+  /// What is no choice is joined first: of what is left, every second part at least doubles the number of
+  /// names, so that all of it together costs no more than a few times its result.
+  private static func joined(_ parts: [[[UInt8]]]) -> [[UInt8]] {
+    var choices: [[[UInt8]]] = []
+    for names in parts {
+      if names.count == 1, choices.last?.count == 1 {
+        choices[choices.count - 1][0] += names[0]
+      } else {
+        choices.append(names)
       }
-      return rows
+    }
+    return choices.reduce([[]]) { rows, ends in
+      rows.flatMap { row in ends.map { row + $0 } }
     }
   }
 

@@ -19,6 +19,9 @@ package struct KeyGlob: Hashable, Sendable {
     case optionalSlash
   }
 
+  /// More names than these are no pattern that somebody types.
+  private static let maxNames = 100_000
+
   /// Reads a pattern.
   ///
   /// - Throws: `StoreError.invalid` for a set without end and for braces that make no sense.
@@ -26,7 +29,7 @@ package struct KeyGlob: Hashable, Sendable {
     self.text = text
     let expanded =
       text.utf8.contains(UInt8(ascii: "{"))
-      ? try BracePattern(text).names : [Array(text.utf8)]
+      ? try BracePattern(text.utf8, maxNames: Self.maxNames).names : [Array(text.utf8)]
     var names: Set<[UInt8]> = []
     var globs: [[Token]] = []
     for pattern in expanded {

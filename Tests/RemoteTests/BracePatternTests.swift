@@ -44,6 +44,15 @@ import Testing
     #expect(throws: StoreError.self) { try BracePattern(pattern) }
   }
 
+  @Test("what stands for one thing alone costs nothing for each name")
+  func manySingleParts() throws {
+    // Put together part by part, these hundred names would be copied ten thousand times.
+    let pattern = try BracePattern("{0..99}" + String(repeating: "{7..7}", count: 10_000))
+    let ends = [UInt8](repeating: UInt8(ascii: "7"), count: 10_000)
+    let isRight = pattern.names == (0..<100).map { Array("\($0)".utf8) + ends }
+    #expect(isRight)
+  }
+
   @Test("a million names are allowed")
   func limit() throws {
     #expect(try BracePattern("{000000..999999}").nameCount == 1_000_000)
