@@ -99,8 +99,16 @@ package final class FuseSession: @unchecked Sendable {
   /// - Returns: 0 after an unmount, else libfuse's error: an errno, negative.
   package func run() -> Int32 {
     var status = loop()
+    var threadAttempts = 1
     // What the kernel had no means for at one moment is no reason to end a mount.
-    while Self.passing.contains(-status) {
+    while Self.passing.contains(-status)
+      || status == Self.noThread && threadAttempts < Self.maxThreadAttempts
+    {
+      if status == Self.noThread {
+        threadAttempts += 1
+        var pause = timespec(tv_sec: 0, tv_nsec: 10_000_000)
+        nanosleep(&pause, nil)
+      }
       fuse_session_reset(session)
       status = loop()
     }
@@ -112,6 +120,12 @@ package final class FuseSession: @unchecked Sendable {
   }
 
   private static let passing = [EAGAIN, EINTR, ENOMEM]
+
+  /// What libfuse says where it could not start the first of its threads; not an errno.
+  private static let noThread: Int32 = -1
+
+  /// As patient as for a thread of our own, some nine seconds.
+  private static let maxThreadAttempts = 900
 
   private func loop() -> Int32 {
     guard let configuration = fuse_loop_cfg_create() else { return -ENOMEM }

@@ -46,9 +46,15 @@ final class DescriptorCache: Sendable {
     for descriptor in surplus { close(descriptor) }
   }
 
+  /// Closes what nobody reads now, and keeps nothing open from now on.
   func closeAll() {
+    state.withLock { $0.isClosed = true }
+    closeIdle()
+  }
+
+  /// Closes what nobody reads now.
+  func closeIdle() {
     let all = state.withLock { state in
-      state.isClosed = true
       defer { state.idle = [:] }
       return state.idle.values.map(\.descriptor)
     }

@@ -135,13 +135,12 @@ extension DirectoryStore {
   ) throws(StoreError) -> Int {
     let object = job.request.object
     let wanted = min(Int64(buffer.count), job.request.range.upperBound - job.position)
-    var count = -1
-    repeat {
-      count = pread(descriptor, buffer.baseAddress, Int(wanted), Int(job.position))
-    } while count < 0 && errno == EINTR
+    let count = patiently {
+      pread(descriptor, buffer.baseAddress, Int(wanted), Int(job.position))
+    }
     guard count >= 0 else { throw .file(path: path(of: object.key), errno: errno) }
     var status = stat()
-    guard fstat(descriptor, &status) == 0 else {
+    guard patiently({ Int(fstat(descriptor, &status)) }) == 0 else {
       throw .file(path: path(of: object.key), errno: errno)
     }
     try check(object, status)
@@ -158,18 +157,47 @@ extension DirectoryStore {
     guard !name.contains(0), !parts.contains(where: { $0.isEmpty || $0.elementsEqual("..".utf8) })
     else { throw .noSuchObject(key: object.key) }
     var status = stat()
-    let found = (name + [0]).withUnsafeBufferPointer {
-      fstatat(rootDescriptor.number, $0.cString, &status, 0)
+    let found = (name + [0]).withUnsafeBufferPointer { name in
+      patiently { Int(fstatat(rootDescriptor.number, name.cString, &status, 0)) }
     }
     guard found == 0 else { throw error(object, errno) }
     try check(object, status)
     if let descriptor = descriptors.take(object) { return descriptor }
     // Never waits, even if the name now leads to a pipe.
-    let descriptor = (name + [0]).withUnsafeBufferPointer {
-      openat(rootDescriptor.number, $0.cString, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = (name + [0]).withUnsafeBufferPointer { name in
+      patiently {
+        Int(openat(rootDescriptor.number, name.cString, O_RDONLY | O_CLOEXEC | O_NONBLOCK))
+      }
     }
     guard descriptor >= 0 else { throw error(object, errno) }
-    return descriptor
+    return Int32(descriptor)
+  }
+
+  /// What the machine may be short of for a moment: of none of it a reader hears.
+  private static let shortages = [EINTR, EAGAIN, ENOMEM, ENOBUFS, EMFILE, ENFILE]
+
+  private static let maxPatience: Duration = .seconds(20)
+  private static let pauseNanoseconds = 10_000_000
+
+  /// Makes a system call again where it has failed for want of something.
+  ///
+  /// - Parameter call: Returns less than 0 for a failure.
+  /// - Returns: What the last call did, with its errno.
+  private func patiently(_ call: () -> Int) -> Int {
+    let begin = ContinuousClock.now
+    while true {
+      let result = call()
+      guard result < 0, Self.shortages.contains(errno) else { return result }
+      let code = errno
+      guard ContinuousClock.now - begin < Self.maxPatience else {
+        errno = code
+        return result
+      }
+      if code == EINTR { continue }
+      if code == EMFILE || code == ENFILE { descriptors.closeIdle() }
+      var pause = timespec(tv_sec: 0, tv_nsec: Self.pauseNanoseconds)
+      nanosleep(&pause, nil)
+    }
   }
 
   private func check(_ object: ObjectInfo, _ status: stat) throws(StoreError) {

@@ -6,7 +6,9 @@ import Glibc
 package enum WorkerThread {
   /// Runs the body on a new detached thread.
   ///
-  /// Every signal is blocked there, so that signals stay with the thread that handles them.
+  /// Every signal is blocked there, so that signals stay with the thread that handles them. Where no
+  /// thread is to be had the caller waits for one; the process ends where that lasts, since nothing
+  /// that a mount starts can be left out.
   ///
   /// - Parameters:
   ///   - name: Shown by `top -H`; the kernel keeps 15 bytes of it.
@@ -23,8 +25,25 @@ package enum WorkerThread {
     pthread_sigmask(SIG_SETMASK, &blocked, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     var thread = pthread_t()
-    let status = pthread_create(&thread, &attributes, runEntry, entry.toOpaque())
-    precondition(status == 0, "pthread_create failed with errno \(status)")
+    for attempt in 1... {
+      let status = pthread_create(&thread, &attributes, runEntry, entry.toOpaque())
+      if status == 0 { return }
+      // A limit on processes that others have reached, or no memory for a stack: both may pass.
+      guard status == EAGAIN, attempt < maxAttempts else { endProcess(status) }
+      var pause = timespec(tv_sec: 0, tv_nsec: 10_000_000)
+      nanosleep(&pause, nil)
+    }
+  }
+
+  /// Some nine seconds: a mount that cannot start says so within ten.
+  private static let maxAttempts = 900
+
+  private static func endProcess(_ status: Int32) -> Never {
+    let sentence =
+      "wdsfs: cannot start a thread: \(errorText(status)); "
+      + "raise the limits on processes and memory (ulimit -u, ulimit -v, the container's)\n"
+    _ = sentence.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+    _exit(EXIT_FAILURE)
   }
 }
 

@@ -1,6 +1,8 @@
 """How the remote is reached: TLS and whom it believes, proxies, limits."""
 
+import contextlib
 import socket
+import threading
 import time
 
 import pytest
@@ -69,6 +71,55 @@ def test_who_is_not_the_server_is_refused(
     assert ended.returncode == 5, ended.stderr
     assert "certificate" in ended.stderr and time.monotonic() - begin < 10
     assert mounts.kind_of_mount(tmp_path / "mnt") is None
+
+
+class Cutter(threading.Thread):
+    """Hands bytes on both ways, and ends the first connections after some thousands from the server."""
+
+    def __init__(self, port, cuts):
+        super().__init__(daemon=True)
+        self.port, self.cuts, self.made = port, cuts, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.port))
+            left = self.cuts[self.made] if self.made < len(self.cuts) else None
+            self.made += 1
+            threading.Thread(target=self.hand_on, args=(client, server, None), daemon=True).start()
+            threading.Thread(target=self.hand_on, args=(server, client, left), daemon=True).start()
+
+    @staticmethod
+    def hand_on(source, target, left):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data if left is None else data[:left])
+                if left is not None and (left := left - len(data)) <= 0:
+                    break
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def test_connections_that_break_within_a_record_of_tls_are_not_seen(mount, store, equal, front, authority):
+    # Without a close_notify: what has come so far is no end of anything.
+    dataset = store.dataset("records", lambda made: made.add_split("train", [30] * 3, 50_000))
+    port = int(front().rpartition(":")[2])
+    cutter = Cutter(port, [100, 2_000, 20_001, 300_007, 700_003, 40_009, 1_000_003])
+    cutter.start()
+    try:
+        made = mount(
+            "s3://records", "--endpoint-url", f"https://127.0.0.1:{cutter.listener.getsockname()[1]}",
+            "--ca-bundle", authority.bundle, environment=store.environment(),
+        )
+        equal(made, dataset)
+        assert cutter.made > 4
+    finally:
+        cutter.listener.close()
 
 
 def test_a_bundle_that_is_not_there_is_a_mistake_in_the_command_line(run, store, tmp_path):

@@ -94,6 +94,17 @@ def consumed(path):
 # L11 to L14: how it ends
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_the_signal_of_a_job_that_ends_soon_ends_no_mount(foreground, small, number):
+    # `sbatch --signal=USR1@120` tells every process of a job; it is the training that saves itself.
+    made, process = foreground()
+    process.send_signal(number)
+    read(made, small.rank("train"))
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
 def test_sigterm_with_a_file_open_exits_0_once_it_is_closed(foreground, small):
     made, process = foreground()
     name = small.rank("train")[0].listed_names()[0]
@@ -306,6 +317,20 @@ def test_it_keeps_within_its_control_group(
     made.unmount()
 
 
+def test_files_that_may_not_grow_stop_nothing(foreground, small, tmp_path):
+    # `ulimit -f`: who writes more is sent SIGXFSZ, which would end him.
+    made, process = foreground(
+        "--log-level", "trace", "--cursor", tmp_path / "run.cursor", prefix=["prlimit", "--fsize=1000:1000"]
+    )
+    for _ in range(2):
+        read(made, small.rank("train"))
+    assert process.poll() is None
+    assert "event=cache.down" in (made.point / ".wdsfs/log").read_text()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert consumed(tmp_path / "run.cursor") == 21
+
+
 # L23: system calls that fail
 
 
@@ -350,6 +375,43 @@ def test_system_calls_that_fail_harm_no_reader(mount_small, small, equal, traced
         equal(made, small, processes=4)
     assert made.pids() == [pid]
     equal(made, small)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "openat,newfstatat,pread64:error=ENOMEM:when=3+3",
+        "openat,newfstatat:error=EMFILE:when=2+2",
+        "openat,pread64:error=EINTR:when=1+2",
+    ],
+)
+def test_system_calls_that_fail_harm_no_reader_of_a_folder(mount, small, equal, traced, fault):
+    made = mount(small.folder, "--cache-size", "16MiB")
+    (pid,) = made.pids()
+    with traced(pid, fault):
+        equal(made, small, processes=4)
+    assert made.pids() == [pid]
+
+
+@pytest.mark.parametrize("fault", ["clone,clone3:error=EAGAIN", "clone,clone3:error=EAGAIN:when=1+2"])
+def test_a_mount_that_gets_no_thread_waits_for_one_and_says_so(mount, small, equal, tmp_path, fault):
+    # As where others have reached the limit of a container's processes.
+    made = mount(small.folder, "-f", start=False)
+    tracer = ["strace", "-f", "-qq", "-o", tmp_path / "strace", "-e", "trace=clone,clone3", "-e", f"inject={fault}"]
+    process = made.start_in_foreground(tracer)
+    try:
+        if "when" in fault:
+            equal(made, small)
+            made.unmount()
+            assert process.wait(20) == 0
+        else:
+            assert process.wait(20) == 1
+            text = pathlib.Path(f"{made.point}.stderr").read_text()
+            assert text.startswith("wdsfs: cannot start a thread: ") and text.count("\n") == 1
+            assert mounts.kind_of_mount(made.point) is None
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 def test_no_request_to_be_had_for_a_moment_does_not_end_the_mount(mount_small, small, equal, traced):

@@ -384,6 +384,48 @@ import Testing
     #expect(requests.count == 2)
   }
 
+  @Test("replies that are no reply yet, or never one, hold nobody up and give no byte (S17, S18)")
+  func noFinalReply() throws {
+    let answers: [[ScriptedServer.Action]] = [
+      // Another protocol, and what may be its bytes.
+      [.text("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"), .endlessly([7, 7, 7])],
+      [.endlessly(Array("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".utf8))],
+      [.reply("204 No Content", ["ETag: \"one\""])],
+      [.reply("304 Not Modified", ["ETag: \"one\""])],
+      // The preface of HTTP/2, and a frame.
+      [.text("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), .send([0, 0, 0, 4, 0, 0, 0, 0, 0]), .close],
+    ]
+    for (place, answer) in answers.enumerated() {
+      let (result, requests) = try fetch { number, request in
+        number == 0 ? answer : [.part(of: Self.object, request)]
+      }
+      if place == 3 {
+        // Nothing was asked with a condition that this could answer: a refusal like any other.
+        #expect(requests.count == 1)
+        continue
+      }
+      expectEqual(result, expected)
+      #expect(requests.count == 2, "answer \(place)")
+    }
+  }
+
+  @Test("what a chunked reply says behind its body changes nothing of it (S12, S17)")
+  func trailers() throws {
+    let (result, _) = try fetch { _, request in
+      guard let range = request.range else { return [.close] }
+      let head = [
+        "HTTP/1.1 206 Partial Content", "ETag: \"one\"", "Trailer: ETag, Content-Range",
+        "Content-Range: bytes \(range.lowerBound)-\(range.upperBound)/300000",
+        "Transfer-Encoding: chunked", "", String(range.count, radix: 16) + ";name=\"value\"", "",
+      ]
+      return [
+        .text(head.joined(separator: "\r\n")), .send(Array(Self.object[range])),
+        .text("\r\n0\r\nETag: \"two\"\r\nContent-Range: bytes 0-9/10\r\n\r\n"),
+      ]
+    }
+    expectEqual(result, expected)
+  }
+
   @Test("a redirect to another host is refused, and nothing is sent there (S19)")
   func redirectAway() throws {
     let trap = try ScriptedServer { _, request in [.part(of: Self.object, request)] }

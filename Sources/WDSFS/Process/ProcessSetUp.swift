@@ -7,6 +7,8 @@ enum ProcessSetUp {
   static func atStart() {
     // A reader of ours that went away is an error of that write, not our end.
     signal(SIGPIPE, SIG_IGN)
+    // So is a file that may not grow any further (`ulimit -f`): the cache does without, the log as well.
+    signal(SIGXFSZ, SIG_IGN)
     // Where 0, 1 or 2 is closed, the next file opened would take the log.
     for file in STDIN_FILENO...STDERR_FILENO where fcntl(file, F_GETFD) < 0 {
       let null = open("/dev/null", O_RDWR)
@@ -17,6 +19,10 @@ enum ProcessSetUp {
   /// For a process that serves a mount.
   static func forServing(keepsCore: Bool) {
     Signals.block()
+    // Schedulers tell all processes of a job by these that its time is nearly over (`sbatch --signal`); it
+    // is the training that does something about it, and it reads on meanwhile.
+    signal(SIGUSR1, SIG_IGN)
+    signal(SIGUSR2, SIG_IGN)
     nameProcess()
     if !keepsCore { _ = wdsfs_set_dumpable(0) }
     raiseFileLimit()
