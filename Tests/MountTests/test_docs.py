@@ -18,7 +18,7 @@ import sys
 import pytest
 from PIL import Image
 
-from harness import bench_page, manual, pages, servers, shards
+from harness import bench_page, manual, pages, reliability, servers, shards
 
 PACKAGE = pages.PACKAGE
 GUIDES = sorted(
@@ -134,6 +134,25 @@ def test_each_test_of_the_reliability_page_is_there():
         assert tests, f"no test: {row}"
         for test in tests:
             assert test in everything, f"{row[0]}: no test bears {test}"
+
+
+def test_the_figures_of_the_reliability_page_are_summed_by_the_names_of_their_rows():
+    page = "| id | fault | promise | test |\n| --- | --- | --- | --- |\n"
+    page += "| S1, S2 | a | b | `FaultTests`, `that_passes` |\n| X1 | c | d | `owner_alone` |\n\n"
+    page += reliability.BEGIN + reliability.END
+    kept = {
+        "floors": {"S3ClientTests.FaultTests/one()": {"cases": 3}, "OtherTests/two()": {"cases": 9}},
+        "mounts": {
+            "test_a.py::test_a_fault_that_passes": {"cases": 2, "faults": 1, "fields": 1200, "bytes": 1_500_000},
+            "test_b.py::test_files_are_the_owner_alone": {"cases": 1, "faults": 0, "fields": 0, "bytes": 0},
+        },
+        "run": {"commit": "abc1234", "day": "1 May 2026"},
+    }
+    written = reliability.write(page, kept)
+    assert "| S1, S2 | a | b | 5 cases, 1 fault by proxy, 1,200 fields of 1.5 MB: 0 wrong, 0 hung | `FaultTests`" in written
+    assert "| X1 | c | d | 1 case: 0 wrong, 0 hung | `owner_alone` |" in written
+    assert "All rows together, each test once: 6 cases, 1,200 fields and 1,500,000 bytes" in written
+    assert reliability.write(written, kept) == written
 
 
 def test_every_block_says_what_it_is():

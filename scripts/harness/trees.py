@@ -17,8 +17,9 @@ class Difference(Exception):
     """The mount shows something else than what went in."""
 
 
-# What this process has compared, and its pools: fields and their bytes, all of them equal.
-compared = {"fields": 0, "bytes": 0}
+# What this process has compared, and its pools: fields and their bytes, all of them equal. And how many faults
+# proxies have struck with meanwhile.
+compared = {"fields": 0, "bytes": 0, "faults": 0}
 
 
 def index_name(position):
