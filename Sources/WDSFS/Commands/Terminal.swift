@@ -64,9 +64,9 @@ struct Terminal {
     for word in words(of: text) {
       if !line.isEmpty, line.count + 1 + word.count > room {
         lines.append(line)
-        line = String(word)
+        line = word
       } else {
-        line += line.isEmpty ? String(word) : " " + word
+        line += line.isEmpty ? word : " " + word
       }
     }
     lines.append(line)
