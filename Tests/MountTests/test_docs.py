@@ -136,6 +136,14 @@ def test_each_test_of_the_reliability_page_is_there():
             assert test in everything, f"{row[0]}: no test bears {test}"
 
 
+def test_each_row_of_the_reliability_page_has_its_figure():
+    for line in filter(reliability.is_row, (PACKAGE / "docs/reliability.md").read_text().splitlines()):
+        cells = reliability.cells_of(line)
+        assert len(cells) == 5 and re.fullmatch(r"[\d,]+ cases?(, .*)?: 0 wrong, 0 hung", cells[3]), (
+            f"scripts/test, then PYTHONPATH=scripts python3 -m harness.reliability write, for {line}"
+        )
+
+
 def test_the_figures_of_the_reliability_page_are_summed_by_the_names_of_their_rows():
     page = "| id | fault | promise | test |\n| --- | --- | --- | --- |\n"
     page += "| S1, S2 | a | b | `FaultTests`, `that_passes` |\n| X1 | c | d | `owner_alone` |\n\n"

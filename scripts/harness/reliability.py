@@ -48,7 +48,10 @@ def keep(scratch):
         commit = subprocess.run(words, capture_output=True, text=True).stdout.strip()
         kept["run"] = {"commit": commit, "day": time.strftime("%-d %B %Y", time.gmtime())}
     KEPT.parent.mkdir(exist_ok=True)
-    KEPT.write_text(json.dumps(kept, indent=1))
+    # Whole or not at all, whenever a run is stopped.
+    fresh = KEPT.with_suffix(".new")
+    fresh.write_text(json.dumps(kept, indent=1))
+    fresh.replace(KEPT)
 
 
 def sums(words, kept):
