@@ -175,6 +175,11 @@ package struct RankOrder: Sendable {
     }
   }
 
+  /// Whether samples that follow each other lie apart in their shards.
+  package var isPermuted: Bool {
+    cut.map { $0.windows != nil } ?? (dealt?.dealing.windows != nil)
+  }
+
   /// Which of the rank's lanes has its turn at a position, repeats apart.
   func turn(at position: Int) -> Rounds.Turn {
     guard let cut else { return dealt?.rounds.turn(at: position) ?? .end }

@@ -44,6 +44,26 @@ extension MountTree {
       let bytes = min(window, bytesAhead(of: sample))
       if bytes > 0 { plan(pass, answer.reading, from: position, bytes) }
     }
+    if pass.isPermuted {
+      bringNear(sample.shard, sample.number)
+      let ahead = pass.place(at: position + Self.nearSamples)
+      guard case .sample(let place, let number) = ahead else { return }
+      bringNear(dataset.splits[pass.split].shards[place], number)
+    }
+  }
+
+  /// So many samples before a reader comes to one that lies apart, it is brought from disk.
+  private static let nearSamples = 8
+
+  /// Has a sample of a permuted order brought from disk to memory.
+  ///
+  /// Which shards such an order needs is planned for a window as a whole, and not which of their
+  /// samples are next.
+  private func bringNear(_ shard: Int, _ number: Int) {
+    guard let (index, plane) = cache.indexAndPlane(ofShard: shard), plane == .stored,
+      number < index.sampleCount
+    else { return }
+    cache.bringNear(index.span(ofSample: number), ofShard: shard)
   }
 
   /// What the cache calls a reading; raw shards have names below 0.
@@ -152,7 +172,7 @@ extension MountTree {
         switch bytes(of: slice, inShard: shard, use, &sampleBytes) {
         case .parts(let parts, let isAll):
           for part in parts where rest > 0 {
-            own.append(ShardReader.Upcoming(shard: shard, range: part))
+            own.append(.init(shard: shard, range: part, isPermuted: slice.isPermuted))
             rest -= max(Int64(part.count), FieldUse.largeBytes)
           }
           if !isAll {
@@ -163,7 +183,7 @@ extension MountTree {
           var start = range.lowerBound
           while start < range.upperBound, rest > 0 {
             let end = min(range.upperBound, start + min(rest, Self.pieceBytes))
-            own.append(ShardReader.Upcoming(shard: shard, range: start..<end))
+            own.append(.init(shard: shard, range: start..<end, isPermuted: slice.isPermuted))
             rest -= end - start
             start = end
           }

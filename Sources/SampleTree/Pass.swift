@@ -111,6 +111,9 @@ final class Pass: Sendable {
     known.withLock { $0.order?.place(at: position) }
   }
 
+  /// Whether samples that follow each other lie apart in their shards.
+  var isPermuted: Bool { known.withLock { $0.order?.isPermuted == true } }
+
   /// Takes up what is known of a shard; another thread may have done so already.
   ///
   /// - Returns: Whether it turns out that nothing is left.

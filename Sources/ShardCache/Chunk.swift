@@ -20,6 +20,13 @@ struct ChunkID: Hashable, Sendable {
   /// Where the chunk begins in its plane.
   var startOffset: Int64 { Int64(number) * Int64(Self.sizeBytes) }
 
+  /// What of a plane's bytes lies in the chunk, as bytes of the chunk.
+  func part(of bytes: Range<Int64>) -> Range<Int> {
+    let end = startOffset + Int64(Self.sizeBytes)
+    let inside = bytes.clamped(to: startOffset..<end)
+    return Int(inside.lowerBound - startOffset)..<Int(inside.upperBound - startOffset)
+  }
+
   /// How many bytes of a plane of that size the chunk holds; 0 beyond the end.
   func lengthBytes(ofPlane planeBytes: Int64) -> Int {
     Int(max(0, min(Int64(Self.sizeBytes), planeBytes - startOffset)))

@@ -5,35 +5,80 @@ import Remote
 /// What a chunk's file says of itself, ahead of the bytes.
 ///
 /// Every value is checked at each load, so that a file that was cut, swapped, flipped or written by
-/// another version is a miss and never an answer. 64 bytes, little-endian:
+/// another version is a miss and never an answer. Each block of 64 KiB has a sum of its own, so that
+/// a single sample need not be read with all that lies round it. 176 bytes, little-endian:
 ///
-///     0  8  magic "wdsfsCHK"          32  4  data bytes
-///     8  4  format version            36  4  plane
-///    12  4  chunk number              40  8  XXH3 of the data
-///    16 16  shard identity            48  8  reserved, 0
-///                                     56  8  XXH3 of bytes 0 to 55
+///     0  8  magic "wdsfsCHK"          32   4  data bytes
+///     8  4  format version            36   4  plane
+///    12  4  chunk number              40 128  XXH3 of each block, 0 beyond the last
+///    16 16  shard identity           168   8  XXH3 of bytes 0 to 167
 struct ChunkFileHeader: Equatable {
-  static let sizeBytes = 64
-  static let formatVersion: UInt32 = 1
+  static let sizeBytes = 176
+  static let blockBytes = 64 << 10
+  static let formatVersion: UInt32 = 2
   private static let magic: UInt64 = 0x4B48_4373_6673_6477
+  private static let sumsOffset = 40
+  private static let sealOffset = 168
 
   let identity: ShardIdentity
   let chunk: ChunkID
   let dataBytes: Int
-  let dataChecksum: UInt64
-
-  init(identity: ShardIdentity, chunk: ChunkID, data: UnsafeRawBufferPointer) {
-    self.identity = identity
-    self.chunk = chunk
-    self.dataBytes = data.count
-    self.dataChecksum = Self.checksum(of: data)
-  }
 
   static func checksum(of data: UnsafeRawBufferPointer) -> UInt64 {
     wdsfs_xxh3_64(data.baseAddress, data.count, 0)
   }
 
-  func write(to header: UnsafeMutableRawBufferPointer) {
+  /// The blocks that hold a part of a chunk, as a part of it.
+  static func blocks(holding part: Range<Int>, of dataBytes: Int) -> Range<Int> {
+    let start = part.lowerBound / blockBytes * blockBytes
+    let end = (part.upperBound + blockBytes - 1) / blockBytes * blockBytes
+    return start..<max(start, min(end, dataBytes))
+  }
+
+  func write(to header: UnsafeMutableRawBufferPointer, for data: UnsafeRawBufferPointer) {
+    writeNames(to: header)
+    for number in 0..<(Self.sealOffset - Self.sumsOffset) / 8 {
+      let block = data.dropFirst(number * Self.blockBytes).prefix(Self.blockBytes)
+      let sum = block.isEmpty ? 0 : Self.checksum(of: .init(rebasing: block))
+      let place = Self.sumsOffset + number * 8
+      header.storeBytes(of: sum.littleEndian, toByteOffset: place, as: UInt64.self)
+    }
+    seal(header)
+  }
+
+  /// Compares a header, and a part of the bytes, with what `write` made of them.
+  ///
+  /// - Parameters:
+  ///   - header: As read.
+  ///   - data: Memory of the whole chunk, of which the part was read.
+  ///   - part: Whole blocks.
+  /// - Returns: Whether both are good.
+  func isValid(
+    _ header: UnsafeRawBufferPointer,
+    for data: UnsafeRawBufferPointer,
+    part: Range<Int>
+  ) -> Bool {
+    guard header.count == Self.sizeBytes else { return false }
+    let isOurs = withUnsafeTemporaryAllocation(
+      byteCount: Self.sizeBytes,
+      alignment: 8
+    ) { expected in
+      // The sums are the file's own word, under its seal.
+      expected.copyMemory(from: header)
+      writeNames(to: expected)
+      seal(expected)
+      return header.elementsEqual(UnsafeRawBufferPointer(expected))
+    }
+    guard isOurs else { return false }
+    return stride(from: part.lowerBound, to: part.upperBound, by: Self.blockBytes).allSatisfy {
+      let place = Self.sumsOffset + $0 / Self.blockBytes * 8
+      let sum = UInt64(littleEndian: header.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+      let block = $0..<min($0 + Self.blockBytes, part.upperBound)
+      return sum == Self.checksum(of: .init(rebasing: data[block]))
+    }
+  }
+
+  private func writeNames(to header: UnsafeMutableRawBufferPointer) {
     header.storeBytes(of: Self.magic.littleEndian, toByteOffset: 0, as: UInt64.self)
     header.storeBytes(of: Self.formatVersion.littleEndian, toByteOffset: 8, as: UInt32.self)
     header.storeBytes(
@@ -53,24 +98,11 @@ struct ChunkFileHeader: Equatable {
       toByteOffset: 36,
       as: UInt32.self
     )
-    header.storeBytes(of: dataChecksum.littleEndian, toByteOffset: 40, as: UInt64.self)
-    header.storeBytes(of: 0, toByteOffset: 48, as: UInt64.self)
-    let sum = Self.checksum(of: UnsafeRawBufferPointer(rebasing: header[0..<56]))
-    header.storeBytes(of: sum.littleEndian, toByteOffset: 56, as: UInt64.self)
   }
 
-  /// Whether the header is one that `write` made for this chunk and these bytes.
-  static func isValid(
-    _ header: UnsafeRawBufferPointer,
-    identity: ShardIdentity,
-    chunk: ChunkID,
-    data: UnsafeRawBufferPointer
-  ) -> Bool {
-    guard header.count == sizeBytes else { return false }
-    return withUnsafeTemporaryAllocation(byteCount: sizeBytes, alignment: 8) { expected in
-      ChunkFileHeader(identity: identity, chunk: chunk, data: data).write(to: expected)
-      return header.elementsEqual(UnsafeRawBufferPointer(expected))
-    }
+  private func seal(_ header: UnsafeMutableRawBufferPointer) {
+    let sum = Self.checksum(of: UnsafeRawBufferPointer(rebasing: header[0..<Self.sealOffset]))
+    header.storeBytes(of: sum.littleEndian, toByteOffset: Self.sealOffset, as: UInt64.self)
   }
 }
 
@@ -133,32 +165,44 @@ enum ChunkFile {
     case failed(Int32)
   }
 
-  /// Reads a chunk into memory and checks every byte of the file.
+  /// Reads a part of a chunk to its place in memory, and checks the header and every byte of it.
+  ///
+  /// - Parameters:
+  ///   - descriptor: The file.
+  ///   - part: Whole blocks.
+  ///   - header: What the file must say.
+  ///   - memory: Of the whole chunk.
+  /// - Returns: Whether the part is there now.
   static func read(
     _ descriptor: Int32,
-    identity: ShardIdentity,
-    chunk: ChunkID,
+    part: Range<Int>,
+    _ header: ChunkFileHeader,
     into memory: UnsafeMutableRawBufferPointer
   ) -> Reading {
     withUnsafeTemporaryAllocation(
       byteCount: ChunkFileHeader.sizeBytes,
       alignment: 8
-    ) { header in
-      let wanted = header.count + memory.count
-      let got = transfer([header, memory], wanted) { parts, count, offset in
-        preadv(descriptor, parts, count, offset)
+    ) { found in
+      let wanted = UnsafeMutableRawBufferPointer(rebasing: memory[part])
+      let isNextToHeader = part.lowerBound == 0
+      let first = isNextToHeader ? [found, wanted] : [found]
+      var got = transfer(first) { preadv(descriptor, $0, $1, $2) }
+      if got == found.count, !isNextToHeader {
+        let start = found.count + part.lowerBound
+        let more = transfer([wanted], from: start) { preadv(descriptor, $0, $1, $2) }
+        got = more < 0 ? more : got + more
       }
       // What is no file at all is the file's fault and not the disk's.
       guard got >= 0 else {
         return errno == EISDIR || errno == ESPIPE ? .damaged : .failed(errno)
       }
-      let isValid = ChunkFileHeader.isValid(
-        UnsafeRawBufferPointer(header),
-        identity: identity,
-        chunk: chunk,
-        data: UnsafeRawBufferPointer(memory)
+      guard got == found.count + wanted.count else { return .damaged }
+      let isValid = header.isValid(
+        UnsafeRawBufferPointer(found),
+        for: UnsafeRawBufferPointer(memory),
+        part: part
       )
-      return got == wanted && isValid ? .good : .damaged
+      return isValid ? .good : .damaged
     }
   }
 
@@ -173,11 +217,12 @@ enum ChunkFile {
       byteCount: ChunkFileHeader.sizeBytes,
       alignment: 8
     ) { header in
-      ChunkFileHeader(identity: identity, chunk: chunk, data: data).write(to: header)
+      ChunkFileHeader(identity: identity, chunk: chunk, dataBytes: data.count)
+        .write(to: header, for: data)
       let wanted = header.count + data.count
       // Never written to: the call takes one type for both ways.
       let parts = [header, UnsafeMutableRawBufferPointer(mutating: data)]
-      let done = transfer(parts, wanted, atMost: writeBytes) { pwritev(descriptor, $0, $1, $2) }
+      let done = transfer(parts, atMost: writeBytes) { pwritev(descriptor, $0, $1, $2) }
       return done == wanted ? 0 : done < 0 ? errno : EIO
     }
   }
@@ -192,10 +237,11 @@ enum ChunkFile {
   /// Repeats a vectored read or write until all is through, an error, or the end of the file.
   private static func transfer(
     _ buffers: [UnsafeMutableRawBufferPointer],
-    _ wanted: Int,
+    from start: Int = 0,
     atMost callBytes: Int = .max,
     _ call: (UnsafePointer<iovec>, Int32, off_t) -> Int
   ) -> Int {
+    let wanted = buffers.reduce(0) { $0 + $1.count }
     var done = 0
     while done < wanted {
       var skipped = done
@@ -210,7 +256,7 @@ enum ChunkFile {
           parts.append(iovec(iov_base: buffer.baseAddress.map { $0 + skip }, iov_len: count))
         }
       }
-      let count = call(parts, Int32(parts.count), off_t(done))
+      let count = call(parts, Int32(parts.count), off_t(start + done))
       if count < 0 && errno == EINTR { continue }
       if count < 0 { return -1 }
       if count == 0 { break }

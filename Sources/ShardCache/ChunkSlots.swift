@@ -7,6 +7,11 @@ struct ChunkSlots {
   struct Slot {
     let chunk: ChunkID
     var lengthBytes: Int
+
+    /// What of the chunk comes to memory: all of it, or the blocks of a sample loaded from disk.
+    var part: Range<Int>
+
+    /// Where the bytes that have come end; 0 before the first.
     var filledBytes = 0
     var memory: UnsafeMutableRawPointer?
     var leaseCount = 0
@@ -25,13 +30,20 @@ struct ChunkSlots {
     fileprivate(set) var newer = Self.none
 
     static let none = -1
-    var isComplete: Bool { filledBytes == lengthBytes }
+    var isWhole: Bool { part.count == lengthBytes }
+    var isComplete: Bool { filledBytes == part.upperBound }
     var isSettled: Bool { isComplete && isClean }
     var isEvictable: Bool { leaseCount == 0 && isSettled && waiting.isEmpty }
 
-    init(chunk: ChunkID, lengthBytes: Int, ticket: FetchPlan.FetchNumber) {
+    init(
+      chunk: ChunkID,
+      lengthBytes: Int,
+      part: Range<Int>? = nil,
+      ticket: FetchPlan.FetchNumber
+    ) {
       self.chunk = chunk
       self.lengthBytes = lengthBytes
+      self.part = part ?? 0..<lengthBytes
       self.ticket = ticket
     }
   }

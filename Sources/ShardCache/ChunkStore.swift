@@ -80,13 +80,19 @@ final class ChunkStore: Sendable {
 
   // MARK: Load
 
-  /// Reads a chunk into memory and checks it.
+  /// Reads a chunk, or whole blocks of it, into memory and checks what was read.
   ///
-  /// - Returns: Whether the memory now holds the chunk; a file that is no good is removed.
+  /// - Parameters:
+  ///   - chunk: Its name.
+  ///   - identity: Its shard's.
+  ///   - memory: Of the whole chunk.
+  ///   - part: What of it is wanted; nil for all.
+  /// - Returns: Whether the memory now holds that; a file that is no good is removed.
   func load(
     _ chunk: ChunkID,
     of identity: ShardIdentity,
-    into memory: UnsafeMutableRawBufferPointer
+    into memory: UnsafeMutableRawBufferPointer,
+    part: Range<Int>? = nil
   ) -> Bool {
     let file = FileLedger.FileID(chunk, of: identity)
     // Should the file be a pipe or a device, nothing waits for it.
@@ -104,7 +110,8 @@ final class ChunkStore: Sendable {
       return false
     }
     defer { close(descriptor) }
-    switch ChunkFile.read(descriptor, identity: identity, chunk: chunk, into: memory) {
+    let header = ChunkFileHeader(identity: identity, chunk: chunk, dataBytes: memory.count)
+    switch ChunkFile.read(descriptor, part: part ?? memory.indices, header, into: memory) {
     case .failed(let status):
       noteFailure(\.reading, "read", status)
       return false

@@ -13,6 +13,9 @@ struct FetchPlan {
     /// A reader waits for it.
     case read
 
+    /// A reader is at a sample in it, or soon will be, and not at the ones next to that.
+    case sample
+
     /// Someone passes over it who need not find it twice: the scan of an index, a whole load.
     case scan
 
@@ -52,9 +55,24 @@ struct FetchPlan {
     case absent
   }
 
-  func finding(of chunk: ChunkID, filledTo bytes: Int) -> Finding {
+  /// Looks for bytes of a chunk.
+  func finding(of chunk: ChunkID, holding bytes: Range<Int>) -> Finding {
     guard let number = numbers[chunk] else { return .absent }
-    return slots[number].filledBytes >= bytes ? .ready(slot: number) : .onItsWay(slot: number)
+    let isWithin = bytes.lowerBound >= slots[number].part.lowerBound
+    if isWithin && slots[number].filledBytes >= bytes.upperBound { return .ready(slot: number) }
+    return lacks(chunk, bytes) ? .absent : .onItsWay(slot: number)
+  }
+
+  /// Whether a chunk must be brought for some of its bytes: it is neither in memory nor on its way,
+  /// or there is a part of it that does not do.
+  ///
+  /// A part on its way is waited for and judged then.
+  func lacks(_ chunk: ChunkID, _ bytes: Range<Int>?) -> Bool {
+    guard let number = numbers[chunk] else { return true }
+    guard !slots[number].isWhole, slots[number].isComplete else { return false }
+    guard let bytes else { return true }
+    return bytes.lowerBound < slots[number].part.lowerBound
+      || bytes.upperBound > slots[number].part.upperBound
   }
 
   func contains(_ chunk: ChunkID) -> Bool { numbers[chunk] != nil }
@@ -89,7 +107,8 @@ struct FetchPlan {
 
   /// Has the waiter told when a chunk is filled up to a byte.
   mutating func wait(for number: Int, filledTo bytes: Int, _ waiter: any CacheWaiter) {
-    slots[number].waiting.append(ChunkSlots.Waiting(filledBytes: bytes, waiter: waiter))
+    let end = min(bytes, slots[number].part.upperBound)
+    slots[number].waiting.append(ChunkSlots.Waiting(filledBytes: end, waiter: waiter))
   }
 
   /// Takes out someone who no longer waits.
@@ -124,6 +143,7 @@ struct FetchPlan {
   ///   - wanted: Chunk numbers.
   ///   - shard: Their shard.
   ///   - plane: Which bytes of the shard.
+  ///   - bytes: Of the plane, where less than the whole chunks is wanted.
   ///   - maxLength: A longer run is cut.
   ///   - isElsewhere: Chunks that need not be in memory now, for example because they are on disk.
   /// - Returns: nil where none is missing.
@@ -131,13 +151,14 @@ struct FetchPlan {
     in wanted: Range<Int32>,
     ofShard shard: Int32,
     plane: BytePlane,
+    of bytes: Range<Int64>? = nil,
     maxLength: Int32,
     isElsewhere: (ChunkID) -> Bool = { _ in false }
   ) -> Range<Int32>? {
     var start: Int32?
     for number in wanted {
       let chunk = ChunkID(shard: shard, plane: plane, number: number)
-      let isMissing = numbers[chunk] == nil && !isElsewhere(chunk)
+      let isMissing = lacks(chunk, bytes.map(chunk.part)) && !isElsewhere(chunk)
       if let start, !isMissing || number - start == maxLength { return start..<number }
       if isMissing && start == nil { start = number }
     }
@@ -154,6 +175,7 @@ struct FetchPlan {
   ///   - shard: Their shard.
   ///   - plane: Which bytes of the shard.
   ///   - planeBytes: The plane's size, which bounds the last chunk.
+  ///   - part: What of the chunk is to come; nil for all. Of a run of one only.
   ///   - need: For whom.
   ///   - sparingAhead: What was fetched ahead stays, even where nothing else can go.
   ///   - ticket: The fetch that brings them.
@@ -163,6 +185,7 @@ struct FetchPlan {
     ofShard shard: Int32,
     plane: BytePlane,
     planeBytes: Int64,
+    part: Range<Int>? = nil,
     for need: Need,
     sparingAhead: Bool,
     ticket: FetchNumber
@@ -180,14 +203,21 @@ struct FetchPlan {
     }
     let place: ChunkSlots.Place =
       switch need {
-      case .read: .nearest
+      case .read, .sample: .nearest
       case .scan: .justRead
       case .ahead: .farthest
       }
     for number in run {
       let chunk = ChunkID(shard: shard, plane: plane, number: number)
       let lengthBytes = chunk.lengthBytes(ofPlane: planeBytes)
-      let slot = ChunkSlots.Slot(chunk: chunk, lengthBytes: lengthBytes, ticket: ticket)
+      // A part of it that did not do.
+      if let old = numbers[chunk] { remove(old) }
+      let slot = ChunkSlots.Slot(
+        chunk: chunk,
+        lengthBytes: lengthBytes,
+        part: part,
+        ticket: ticket
+      )
       numbers[chunk] = slots.insert(slot, at: place)
       countUnsettled(1, ofShard: shard)
     }
@@ -206,6 +236,7 @@ struct FetchPlan {
 
   func ticket(ofSlot number: Int) -> FetchNumber { slots[number].ticket }
   func lengthBytes(ofSlot number: Int) -> Int { slots[number].lengthBytes }
+  func part(ofSlot number: Int) -> Range<Int> { slots[number].part }
   func filledBytes(ofSlot number: Int) -> Int { slots[number].filledBytes }
   func isClean(_ number: Int) -> Bool { slots[number].isClean }
   func isOrphan(_ number: Int) -> Bool { slots[number].isOrphan }
@@ -239,7 +270,16 @@ struct FetchPlan {
 
   /// Says how long a chunk is whose length was not known when it was begun.
   mutating func shorten(_ number: Int, to bytes: Int) {
-    change(number) { $0.lengthBytes = bytes }
+    change(number) { slot in
+      slot.lengthBytes = bytes
+      slot.part = 0..<bytes
+    }
+  }
+
+  /// Has all of a chunk come of which only a part was to.
+  mutating func widen(_ chunk: ChunkID, ticket: FetchNumber) {
+    guard let number = numbers[chunk], slots[number].ticket == ticket else { return }
+    change(number) { $0.part = 0..<$0.lengthBytes }
   }
 
   mutating func markClean(_ number: Int) {

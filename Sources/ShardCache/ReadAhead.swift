@@ -10,6 +10,9 @@ struct ReadAhead {
     var planeBytes: Int64
     var chunks: Range<Int32>
 
+    /// What is wanted of the plane, where less than the whole chunks is.
+    var bytes: Range<Int64>?
+
     /// So near that what lies on disk is brought into memory.
     var isNear = false
   }

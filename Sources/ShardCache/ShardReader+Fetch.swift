@@ -13,7 +13,11 @@ extension ShardReader {
     let slot: Int
     let memory: UnsafeMutableRawPointer
     let lengthBytes: Int
+
+    /// What of the chunk is to come; nil for all.
+    var part: Range<Int>?
     var filledBytes = 0
+    var isComplete: Bool { filledBytes == part?.upperBound ?? lengthBytes }
   }
 
   /// What was decided under the lock and is done outside it.
@@ -67,6 +71,7 @@ extension ShardReader {
         in: rest,
         ofShard: Int32(shard),
         plane: plane,
+        of: range,
         maxLength: isInPieces ? settings.maxRunLength : 1
       ) {
         let first = ChunkID(shard: Int32(shard), plane: plane, number: run.lowerBound)
@@ -77,14 +82,14 @@ extension ShardReader {
         guard isInPieces || disk?.holds(first, of: identities[shard]) == true else {
           return (false, orders)
         }
-        let isBegun = enter(first, run.upperBound, planeBytes, need, &fetches, &orders)
+        let isBegun = enter(first, run.upperBound, planeBytes, range, need, &fetches, &orders)
         guard isBegun else { break }
         rest = run.upperBound..<rest.upperBound
       }
       for number in numbers {
         let chunk = ChunkID(shard: Int32(shard), plane: plane, number: number)
-        let end = Int(min(range.upperBound - chunk.startOffset, Int64(ChunkID.sizeBytes)))
-        switch fetches.plan.finding(of: chunk, filledTo: end) {
+        let part = chunk.part(of: range)
+        switch fetches.plan.finding(of: chunk, holding: part) {
         case .ready(let slot):
           // It must still be there when the rest has come.
           if need == .read { fetches.plan.expect(slot) }
@@ -94,7 +99,7 @@ extension ShardReader {
           return (true, orders)
         case .onItsWay(let slot):
           fetches.statistics.waits += 1
-          fetches.plan.wait(for: slot, filledTo: end, waiter)
+          fetches.plan.wait(for: slot, filledTo: part.upperBound, waiter)
           if need == .read { fetches.plan.expect(slot) }
           orders.raised = fetches.raise(fetches.plan.ticket(ofSlot: slot))
           return (true, orders)
@@ -120,10 +125,11 @@ extension ShardReader {
         in: rest,
         ofShard: Int32(shard),
         plane: .stored,
+        of: range,
         maxLength: settings.maxRunLength
       ) {
         let first = ChunkID(shard: Int32(shard), plane: .stored, number: run.lowerBound)
-        guard enter(first, run.upperBound, bytes, .ahead, &fetches, &orders) else { break }
+        guard enter(first, run.upperBound, bytes, range, .ahead, &fetches, &orders) else { break }
         rest = run.upperBound..<rest.upperBound
       }
       return orders
@@ -133,16 +139,25 @@ extension ShardReader {
 
   /// Enters a run into the plan: from disk where it may be there, else by range GETs.
   ///
+  /// - Parameters:
+  ///   - first: Where the run begins.
+  ///   - end: The number behind its last chunk.
+  ///   - planeBytes: The plane's size.
+  ///   - wanted: What is needed of the plane; nil for the whole chunks.
+  ///   - need: For whom.
+  ///   - fetches: Under the caller's lock.
+  ///   - orders: Gets what is to be done outside it.
   /// - Returns: Whether there was room for all of it.
   func enter(
     _ first: ChunkID,
     _ end: Int32,
     _ planeBytes: Int64,
+    _ wanted: Range<Int64>?,
     _ need: FetchPlan.Need,
     _ fetches: inout Fetches,
     _ orders: inout Orders
   ) -> Bool {
-    func begin(_ run: Range<Int32>, isFromDisk: Bool) -> Bool {
+    func begin(_ run: Range<Int32>, isFromDisk: Bool, part: Range<Int>? = nil) -> Bool {
       guard !run.isEmpty else { return true }
       let number = fetches.nextNumber
       let isBegun = fetches.plan.begin(
@@ -150,6 +165,7 @@ extension ShardReader {
         ofShard: first.shard,
         plane: first.plane,
         planeBytes: planeBytes,
+        part: part,
         for: need,
         // What is on disk can be loaded again, so memory need not be kept for what lies ahead.
         sparingAhead: need == .ahead && disk?.isWorking != true,
@@ -175,11 +191,39 @@ extension ShardReader {
         let chunk = ChunkID(shard: first.shard, plane: first.plane, number: number)
         guard disk.mayHold(chunk, of: identities[Int(first.shard)]) else { continue }
         guard begin(start..<number, isFromDisk: false) else { return false }
-        guard begin(number..<number + 1, isFromDisk: true) else { return false }
+        var part: Range<Int>?
+        // Where a part was not enough, all is brought, so that there is no third time.
+        if let wanted, need != .scan, chunk.plane == .stored, !fetches.plan.contains(chunk) {
+          let lengthBytes = chunk.lengthBytes(ofPlane: planeBytes)
+          part = Self.partToLoad(chunk.part(of: wanted), of: lengthBytes, need)
+        }
+        guard begin(number..<number + 1, isFromDisk: true, part: part) else { return false }
         start = number + 1
       }
     }
     return begin(start..<end, isFromDisk: false)
+  }
+
+  /// What of a chunk on disk is worth loading by itself: a sample's blocks in its middle.
+  ///
+  /// Who reads from a chunk's start is on his way through it, but for one who is at a sample by
+  /// itself. Without one a block more than is wanted is taken: the next field is likely to be next.
+  ///
+  /// - Parameters:
+  ///   - wanted: Of the chunk.
+  ///   - lengthBytes: Of the chunk.
+  ///   - need: For whom.
+  /// - Returns: Whole blocks; nil where all of it is to be loaded.
+  static func partToLoad(
+    _ wanted: Range<Int>,
+    of lengthBytes: Int,
+    _ need: FetchPlan.Need
+  ) -> Range<Int>? {
+    let isSample = need == .sample
+    let end = wanted.upperBound + (isSample ? 0 : ChunkFileHeader.blockBytes)
+    let part = ChunkFileHeader.blocks(holding: wanted.lowerBound..<end, of: lengthBytes)
+    guard isSample || part.lowerBound > 0, part.count <= lengthBytes / 2 else { return nil }
+    return part
   }
 
   func carryOut(_ orders: Orders) {
@@ -241,14 +285,16 @@ extension ShardReader {
         start: filling.memory,
         count: filling.lengthBytes
       )
-      guard disk.load(chunk, of: identities[Int(chunk.shard)], into: bytes) else {
+      let identity = identities[Int(chunk.shard)]
+      guard disk.load(chunk, of: identity, into: bytes, part: filling.part) else {
         if chunk.plane == .stored && shards[Int(chunk.shard)].acceptsRanges {
+          fetches.withLock { $0.plan.widen(chunk, ticket: number) }
           return fetch(chunk, length: 1, number: number)
         }
         // Who waited asks again and finds that only a whole load can bring it.
         return finished(chunks: run, of: chunk, number: number, .success(()))
       }
-      filling.filledBytes = filling.lengthBytes
+      filling.filledBytes = filling.part?.upperBound ?? filling.lengthBytes
       fetches.withLock { fetches in
         fetches.statistics.chunksLoadedFromDisk += 1
         fetches.plan.markClean(filling.slot)
@@ -268,8 +314,13 @@ extension ShardReader {
       else { return nil }
       if let new { fetches.plan.assign(new.memory, to: slot) }
       guard let memory = fetches.plan.memory(ofSlot: slot) else { return nil }
-      let lengthBytes = fetches.plan.lengthBytes(ofSlot: slot)
-      return Filling(chunk: chunk, slot: slot, memory: memory, lengthBytes: lengthBytes)
+      return Filling(
+        chunk: chunk,
+        slot: slot,
+        memory: memory,
+        lengthBytes: fetches.plan.lengthBytes(ofSlot: slot),
+        part: fetches.plan.part(ofSlot: slot)
+      )
     }
     if let begun = fetches.withLock({ filling(&$0, new: nil) }) { return begun }
     guard let block = arena.take() else {
@@ -287,7 +338,7 @@ extension ShardReader {
 
   /// Tells those who waited how far a chunk has come, and stores it once it is whole.
   func advance(_ filling: Filling) {
-    let isComplete = filling.filledBytes == filling.lengthBytes
+    let isComplete = filling.isComplete
     let (waiters, isKept) = fetches.withLock { fetches in
       let waiters = fetches.plan.filled(filling.slot, to: filling.filledBytes)
       // What a waiter is told of stays until it has asked for it.

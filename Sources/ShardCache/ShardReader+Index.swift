@@ -124,6 +124,7 @@ extension ShardReader {
   func withFilled(_ chunk: ChunkID, _ body: (UnsafeRawBufferPointer) -> Bool) -> Bool {
     let held = fetches.withLock { fetches -> Filling? in
       guard let slot = fetches.plan.slot(of: chunk), fetches.plan.filledBytes(ofSlot: slot) > 0,
+        fetches.plan.part(ofSlot: slot).lowerBound == 0,
         !fetches.changedShards.contains(chunk.shard), let memory = fetches.plan.hold(slot)
       else { return nil }
       return Filling(
@@ -142,7 +143,7 @@ extension ShardReader {
   func isOnItsWay(_ offset: Int64, ofShard shard: Int) -> Bool {
     let number = Int32(clamping: offset / Int64(ChunkID.sizeBytes))
     let chunk = ChunkID(shard: Int32(shard), plane: .stored, number: number)
-    return fetches.withLock { $0.plan.contains(chunk) }
+    return fetches.withLock { !$0.plan.lacks(chunk, nil) }
   }
 
   /// Lets readers see the samples met so far.

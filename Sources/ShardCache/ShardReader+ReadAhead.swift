@@ -9,9 +9,13 @@ extension ShardReader {
     /// In the stored plane; nil where the shard can only be read whole.
     package let range: Range<Int64>?
 
-    package init(shard: Int, range: Range<Int64>?) {
+    /// Whether its samples come in another order than they lie in, so that none of it is nearest.
+    package let isPermuted: Bool
+
+    package init(shard: Int, range: Range<Int64>?, isPermuted: Bool = false) {
       self.shard = shard
       self.range = range
+      self.isPermuted = isPermuted
     }
   }
 
@@ -35,7 +39,8 @@ extension ShardReader {
       // At a chunk's end, so that none is in both parts.
       let chunkBytes = Int64(ChunkID.sizeBytes)
       let nearEnd = (wanted.lowerBound + nearBytes + chunkBytes - 1) / chunkBytes * chunkBytes
-      let border = nearBytes > 0 ? min(wanted.upperBound, nearEnd) : wanted.lowerBound
+      let isNear = nearBytes > 0 && !(next.isPermuted && disk != nil)
+      let border = isNear ? min(wanted.upperBound, nearEnd) : wanted.lowerBound
       for (part, isNear) in [
         (wanted.lowerBound..<border, true), (border..<wanted.upperBound, false),
       ] where !part.isEmpty {
@@ -45,17 +50,33 @@ extension ShardReader {
             plane: .stored,
             planeBytes: bytes,
             chunks: ChunkID.numbers(holding: part),
+            bytes: part,
             isNear: isNear
           )
         )
+        Self.joinLast(&spans)
       }
-      nearBytes = max(0, nearBytes - (border - wanted.lowerBound))
+      // A sample takes up its whole chunk's place in memory, unless the one before has.
+      let near = ChunkID.numbers(holding: wanted.lowerBound..<border)
+      let isNew = spans.dropLast().last.map {
+        $0.shard != Int32(next.shard) || !$0.chunks.overlaps(near)
+      }
+      nearBytes = max(0, nearBytes - Int64(near.count - (isNew == false ? 1 : 0)) * chunkBytes)
     }
     fetches.withLock { fetches in
       guard !fetches.isClosed else { return }
       fetches.readAhead.replace(spans, of: stream)
     }
     pump()
+  }
+
+  /// Has a chunk that two spans in a row want brought whole.
+  private static func joinLast(_ spans: inout [ReadAhead.Span]) {
+    guard let last = spans.indices.last, last > 0 else { return }
+    let (before, span) = (spans[last - 1], spans[last])
+    guard before.shard == span.shard, before.chunks.overlaps(span.chunks) else { return }
+    spans[last - 1].bytes = nil
+    spans[last].bytes = nil
   }
 
   /// How far ahead chunks are brought from disk to memory at most: some 10 ms of a fast reader.
@@ -76,6 +97,29 @@ extension ShardReader {
   /// Whether a shard's name promises a plain tar, so that fetching ahead of its index is no waste.
   package func isLikelyPlain(_ shard: Int) -> Bool {
     shards[shard].acceptsRanges && shards[shard].key.bytes.suffix(4).elementsEqual(".tar".utf8)
+  }
+
+  /// Loads what of a sample lies on disk, for a reader who is at it or soon will be.
+  ///
+  /// - Parameters:
+  ///   - range: In the stored plane.
+  ///   - shard: Its number.
+  package func bringNear(_ range: Range<Int64>, ofShard shard: Int) {
+    guard let disk else { return }
+    let bytes = shards[shard].sizeBytes
+    let orders = fetches.withLock { fetches -> Orders in
+      var orders = Orders()
+      guard !fetches.isClosed else { return orders }
+      for number in ChunkID.numbers(holding: range.clamped(to: 0..<max(0, bytes))) {
+        let chunk = ChunkID(shard: Int32(shard), plane: .stored, number: number)
+        guard fetches.plan.lacks(chunk, chunk.part(of: range)),
+          disk.holds(chunk, of: identities[shard])
+        else { continue }
+        guard enter(chunk, number + 1, bytes, range, .sample, &fetches, &orders) else { break }
+      }
+      return orders
+    }
+    carryOut(orders)
   }
 
   /// Starts as many fetches ahead as may be under way.
@@ -104,7 +148,7 @@ extension ShardReader {
     let first = ChunkID(shard: next.shard, plane: next.plane, number: next.chunks.lowerBound)
     func enterNext() -> Bool {
       let end = next.chunks.upperBound
-      return enter(first, end, next.planeBytes, .ahead, &fetches, &orders)
+      return enter(first, end, next.planeBytes, next.bytes, .ahead, &fetches, &orders)
     }
     var isEntered = enterNext()
     if !isEntered, let isStale = fetches.readAhead.staleness() {
@@ -127,6 +171,7 @@ extension ShardReader {
         in: span.chunks,
         ofShard: span.shard,
         plane: span.plane,
+        of: span.bytes,
         maxLength: settings.maxRunLength
       ) { chunk in
         guard let disk, !span.isNear else { return false }

@@ -239,11 +239,11 @@ package final class ShardReader: Sendable {
       var lease = Lease()
       for number in numbers {
         let chunk = ChunkID(shard: Int32(shard), plane: plane, number: number)
-        let end = Int(min(range.upperBound - chunk.startOffset, Int64(ChunkID.sizeBytes)))
-        guard case .ready(let slot) = fetches.plan.finding(of: chunk, filledTo: end) else {
+        let part = chunk.part(of: range)
+        guard case .ready(let slot) = fetches.plan.finding(of: chunk, holding: part) else {
           return nil
         }
-        lease.add(slot: slot, Int(max(0, range.lowerBound - chunk.startOffset))..<end)
+        lease.add(slot: slot, part)
       }
       lease.take(&fetches.plan)
       fetches.statistics.hits += 1
@@ -261,8 +261,8 @@ package final class ShardReader: Sendable {
     return fetches.withLock { fetches in
       numbers.allSatisfy { number in
         let chunk = ChunkID(shard: Int32(shard), plane: plane, number: number)
-        let end = Int(min(range.upperBound - chunk.startOffset, Int64(ChunkID.sizeBytes)))
-        guard case .ready = fetches.plan.finding(of: chunk, filledTo: end) else { return false }
+        let part = chunk.part(of: range)
+        guard case .ready = fetches.plan.finding(of: chunk, holding: part) else { return false }
         return true
       }
     }

@@ -111,7 +111,8 @@ import Testing
   @Test(
     "One bit flipped anywhere in a chunk's file is found, and the file goes",
     arguments: [
-      0, 7, 8, 11, 12, 16, 24, 31, 32, 36, 40, 47, 48, 55, 56, 63, 64, 500_000, (1 << 20) + 63,
+      0, 7, 8, 11, 12, 16, 24, 31, 32, 36, 40, 47, 160, 167, 168, 175, 176, 500_000,
+      (1 << 20) + 175,
     ]
   )
   func flipped(offset: Int) throws {
@@ -126,13 +127,46 @@ import Testing
     #expect(isGood(store, 0))
   }
 
-  @Test("A file that was cut is found, at whatever length", arguments: [0, 1, 63, 64, 65, 1 << 19])
+  @Test(
+    "A file that was cut is found, at whatever length",
+    arguments: [0, 1, 175, 176, 177, 1 << 19]
+  )
   func cut(length: Int) throws {
     let store = try store()
     put(store, 0)
     try #require(truncate(filePath(0), length) == 0)
     #expect(!isGood(store, 0))
     #expect(store.corruptCount == 1)
+  }
+
+  @Test("A part brings its own blocks only, and is as good as they are")
+  func part() throws {
+    let store = try store()
+    put(store, 0, count: (1 << 20) - 1000)
+    let whole = testBytes((1 << 20) - 1000, seed: 1)
+    for part in [0..<65_536, 131_072..<327_680, 983_040..<whole.count] {
+      var memory = [UInt8](repeating: 0xEE, count: whole.count)
+      let isLoaded = memory.withUnsafeMutableBytes {
+        store.load(chunk(0), of: identity, into: $0, part: part)
+      }
+      #expect(isLoaded)
+      #expect(isSame(Array(memory[part]), whole[part]))
+      #expect(memory[..<part.lowerBound].allSatisfy { $0 == 0xEE })
+      #expect(memory[part.upperBound...].allSatisfy { $0 == 0xEE })
+    }
+    // In the third block: who reads the others is not told a lie.
+    try flip(filePath(0), at: 176 + 2 * 65_536 + 5)
+    var memory = [UInt8](repeating: 0, count: whole.count)
+    let others = memory.withUnsafeMutableBytes {
+      store.load(chunk(0), of: identity, into: $0, part: 0..<131_072)
+    }
+    #expect(others)
+    let third = memory.withUnsafeMutableBytes {
+      store.load(chunk(0), of: identity, into: $0, part: 131_072..<196_608)
+    }
+    #expect(!third)
+    #expect(store.corruptCount == 1)
+    #expect(!store.holds(chunk(0), of: identity))
   }
 
   @Test("Another chunk's, another object's and another version's file are no answer")
@@ -161,18 +195,19 @@ import Testing
   func foreignVersion() throws {
     let store = try store()
     put(store, 0)
-    var header = [UInt8](repeating: 0, count: 64)
+    var header = [UInt8](repeating: 0, count: 176)
     let data = testBytes(1 << 20)
     data.withUnsafeBytes { data in
       header.withUnsafeMutableBytes { header in
-        ChunkFileHeader(identity: identity, chunk: chunk(0), data: data).write(to: header)
-        header[8] = 2
-        let sum = ChunkFileHeader.checksum(of: UnsafeRawBufferPointer(rebasing: header[..<56]))
-        header.storeBytes(of: sum.littleEndian, toByteOffset: 56, as: UInt64.self)
+        ChunkFileHeader(identity: identity, chunk: chunk(0), dataBytes: data.count)
+          .write(to: header, for: data)
+        header[8] = 1
+        let sum = ChunkFileHeader.checksum(of: UnsafeRawBufferPointer(rebasing: header[..<168]))
+        header.storeBytes(of: sum.littleEndian, toByteOffset: 168, as: UInt64.self)
       }
     }
     let file = open(filePath(0), O_WRONLY)
-    try #require(pwrite(file, header, 64, 0) == 64)
+    try #require(pwrite(file, header, 176, 0) == 176)
     close(file)
     #expect(!isGood(store, 0))
   }

@@ -78,7 +78,7 @@ private struct NaivePlan {
     for chunk in chunks {
       let entry = Entry(chunk: chunk, slot: -1, ticket: ticket)
       switch need {
-      case .read: ahead.insert(entry, at: 0)
+      case .read, .sample: ahead.insert(entry, at: 0)
       case .scan: read.append(entry)
       case .ahead: ahead.append(entry)
       }

@@ -90,15 +90,91 @@ import Testing
     #expect(names(plan.filled(slot, to: 99)) == [])
     #expect(names(plan.filled(slot, to: 150)) == [1, 4])
     #expect(names(plan.filled(slot, to: 200)) == [2])
-    guard case .ready(slot) = plan.finding(of: chunk(0), filledTo: 200) else {
+    guard case .ready(slot) = plan.finding(of: chunk(0), holding: 0..<200) else {
       Issue.record("200 bytes are there")
       return
     }
-    guard case .onItsWay(slot) = plan.finding(of: chunk(0), filledTo: 201) else {
+    guard case .onItsWay(slot) = plan.finding(of: chunk(0), holding: 0..<201) else {
       Issue.record("201 bytes are not there")
       return
     }
     #expect(names(plan.filled(slot, to: mebi)) == [3])
+  }
+
+  @Test("A part of a chunk does for what lies in it, and makes way for what does not")
+  func parts() throws {
+    var plan = FetchPlan(maxSlotCount: 8)
+    func beginPart(_ part: Range<Int>?) -> Bool {
+      plan.begin(
+        0..<1,
+        ofShard: 0,
+        plane: .stored,
+        planeBytes: 1 << 40,
+        part: part,
+        for: .sample,
+        sparingAhead: false,
+        ticket: 1
+      )
+    }
+    func isMissing(_ bytes: Range<Int64>) -> Bool {
+      plan.firstMissing(in: 0..<1, ofShard: 0, plane: .stored, of: bytes, maxLength: 1) != nil
+    }
+    #expect(beginPart(1000..<2000))
+    let slot = try #require(plan.slot(of: chunk(0)))
+    // On its way: who wants more waits for it and asks again.
+    #expect(!isMissing(0..<3000))
+    plan.wait(for: slot, filledTo: 1500, TestWaiter(1))
+    plan.wait(for: slot, filledTo: 3000, TestWaiter(2))
+    #expect(names(plan.filled(slot, to: 2000)) == [1, 2])
+    plan.markClean(slot)
+    for inside in [1000..<2000, 1500..<1501] {
+      guard case .ready(slot) = plan.finding(of: chunk(0), holding: inside) else {
+        Issue.record("\(inside) lies in the part")
+        return
+      }
+    }
+    for outside in [999..<1001, 1999..<2001, 0..<1, 5000..<6000] {
+      guard case .absent = plan.finding(of: chunk(0), holding: outside) else {
+        Issue.record("\(outside) does not lie in the part")
+        return
+      }
+      #expect(isMissing(Int64(outside.lowerBound)..<Int64(outside.upperBound)))
+    }
+    #expect(!isMissing(1000..<2000))
+    // Whoever still reads the part keeps it.
+    _ = plan.lease(slot)
+    #expect(beginPart(nil))
+    let whole = try #require(plan.slot(of: chunk(0)))
+    #expect(whole != slot)
+    #expect(plan.isOrphan(slot))
+    plan.release(slot)
+    #expect(plan.slotCount == 1)
+    _ = plan.filled(whole, to: mebi)
+    #expect(!isMissing(0..<Int64(mebi)))
+  }
+
+  @Test("A part that cannot be loaded is fetched as a whole")
+  func widened() throws {
+    var plan = FetchPlan(maxSlotCount: 8)
+    let isBegun = plan.begin(
+      0..<1,
+      ofShard: 0,
+      plane: .stored,
+      planeBytes: 1 << 40,
+      part: 1000..<2000,
+      for: .sample,
+      sparingAhead: false,
+      ticket: 7
+    )
+    #expect(isBegun)
+    plan.widen(chunk(0), ticket: 6)
+    let slot = try #require(plan.slot(of: chunk(0)))
+    #expect(plan.part(ofSlot: slot) == 1000..<2000)
+    plan.widen(chunk(0), ticket: 7)
+    #expect(plan.part(ofSlot: slot) == 0..<mebi)
+    plan.wait(for: slot, filledTo: 3000, TestWaiter(1))
+    #expect(names(plan.filled(slot, to: 2000)) == [])
+    #expect(names(plan.filled(slot, to: 3000)) == [1])
   }
 
   @Test("What was read least recently goes first, and never more are held than may be")

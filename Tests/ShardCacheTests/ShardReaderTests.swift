@@ -114,6 +114,43 @@ private let mebi = 1 << 20
     #expect(second.statistics.chunksLoadedFromDisk == (isKept ? 6 : 0))
   }
 
+  @Test("Samples read by themselves from disk, by several at once while files go, are right")
+  func partsFromDisk() throws {
+    let bytes = testBytes(60 * mebi + 4321)
+    let bench = try CacheBench(["a.tar": bytes])
+    // More chunks than memory has places for.
+    let settings = CacheSettings(place: .disk, budgetBytes: 128 << 20, maxFetchCount: 1)
+    let store = try bench.store()
+    let reader = try bench.reader(over: store, settings)
+    for chunk in 0..<60 as Range<Int64> { _ = try reader.read(chunk << 20..<(chunk + 1) << 20) }
+    #expect(eventually { reader.statistics.diskBytes > 60 << 20 })
+    let directory = try CacheDirectory(path: bench.cachePath)
+    onThreads(4) { thread in
+      var generator = SeededGenerator(seed: UInt64(thread))
+      for step in 0..<500 {
+        let start = Int64(generator.below(bytes.count - 200_000))
+        let sample = start..<start + 1 + Int64(generator.below(200_000))
+        let field = sample.lowerBound + Int64(sample.count) / 2..<sample.upperBound
+        if generator.below(3) > 0 { reader.bringNear(sample, ofShard: 0) }
+        for range in [field, sample] {
+          let expected = bytes[Int(range.lowerBound)..<Int(range.upperBound)]
+          guard let read = try? reader.read(range) else {
+            Issue.record("\(range) cannot be read")
+            return
+          }
+          #expect(isSame(read, expected), "\(range)")
+        }
+        if thread == 0, step % 50 == 0 {
+          forEachName(in: directory.chunks) { folder in
+            unlinkat(directory.chunks, "\(folder)/\(generator.below(60))", 0)
+          }
+        }
+      }
+    }
+    #expect(reader.statistics.corruptChunks == 0)
+    #expect(reader.statistics.chunksLoadedFromDisk > 1000)
+  }
+
   @Test("A damaged chunk on disk is fetched again, and the reader gets the right bytes")
   func damagedOnDisk() throws {
     let bytes = testBytes(2 * mebi)
