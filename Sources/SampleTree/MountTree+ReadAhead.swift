@@ -44,16 +44,12 @@ extension MountTree {
       let bytes = min(window, bytesAhead(of: sample))
       if bytes > 0 { plan(pass, answer.reading, from: position, bytes) }
     }
-    if pass.isPermuted {
-      bringNear(sample.shard, sample.number)
-      let ahead = pass.place(at: position + Self.nearSamples)
-      guard case .sample(let place, let number) = ahead else { return }
-      bringNear(dataset.splits[pass.split].shards[place], number)
-    }
+    let nearCount = cache.nearSampleCount
+    guard nearCount > 0, pass.isPermuted else { return }
+    bringNear(sample.shard, sample.number)
+    guard case .sample(let place, let number) = pass.place(at: position + nearCount) else { return }
+    bringNear(dataset.splits[pass.split].shards[place], number)
   }
-
-  /// So many samples before a reader comes to one that lies apart, it is brought from disk.
-  private static let nearSamples = 8
 
   /// Has a sample of a permuted order brought from disk to memory.
   ///

@@ -31,6 +31,8 @@ struct ReadAhead {
   /// Whether a window has moved since chunks were last held against it.
   private var hasMoved = false
 
+  var streamCount: Int { streams.count }
+
   /// How many streams there are, that one included.
   func streamCount(with name: Int) -> Int {
     streams.count + (streams.contains { $0.name == name } ? 0 : 1)

@@ -99,13 +99,29 @@ extension ShardReader {
     shards[shard].acceptsRanges && shards[shard].key.bytes.suffix(4).elementsEqual(".tar".utf8)
   }
 
+  /// A sample is brought so many places ahead of its reader at most.
+  private static let maxNearSamples = 8
+
+  /// How many places ahead of its reader a sample that lies apart is best brought from disk.
+  ///
+  /// Each takes up a chunk's place in memory, and with many readers they would push each other out.
+  ///
+  /// - Returns: 0 where there are too many readers, or no disk.
+  package var nearSampleCount: Int {
+    guard disk != nil else { return 0 }
+    let streamCount = fetches.withLock { $0.readAhead.streamCount }
+    return min(Self.maxNearSamples, settings.maxSlotCount / Self.nearShare / max(1, streamCount))
+  }
+
   /// Loads what of a sample lies on disk, for a reader who is at it or soon will be.
+  ///
+  /// One of more than a chunk's size is left to its reads.
   ///
   /// - Parameters:
   ///   - range: In the stored plane.
   ///   - shard: Its number.
   package func bringNear(_ range: Range<Int64>, ofShard shard: Int) {
-    guard let disk else { return }
+    guard let disk, range.count <= ChunkID.sizeBytes else { return }
     let bytes = shards[shard].sizeBytes
     let orders = fetches.withLock { fetches -> Orders in
       var orders = Orders()
