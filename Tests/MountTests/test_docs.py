@@ -79,7 +79,7 @@ CHECKOUT = {
         writes=("docs/performance.md", "docs/loaders.svg"),
     ),
     "scripts/bench --points --page": Checkout(
-        is_long=True, environment={"WDSFS_TEST_BENCH": "--size 20 --rounds 1"},
+        is_long=True, environment={"WDSFS_TEST_BENCH": "--size 20 --rounds 1 --readers 1,2"},
         writes=("docs/performance.md", "docs/points.svg"),
     ),
     "PYTHONPATH=python python examples/digits/runs.py /tmp/digits --svg docs/digits.svg": Checkout(

@@ -23,7 +23,6 @@ import time
 from . import bench, contenders, mounts, points_page, trees
 from .console import bold, dim, say, size
 
-READER_COUNTS = (1, 2, 8, 32, 128)
 BLOCK = bytearray(1 << 20)
 
 
@@ -61,8 +60,9 @@ def rate(folders, count):
 class Points:
     """One bucket on one server, and each deed once."""
 
-    def __init__(self, binary, folder, dataset, server):
+    def __init__(self, binary, folder, dataset, server, reader_counts):
         self.binary, self.folder, self.dataset, self.server = binary, folder, dataset, server
+        self.reader_counts = reader_counts
         self.shard_bytes = sum(file.stat().st_size for file in pathlib.Path(dataset.folder).rglob("*.tar"))
         self.environment = mounts.clean_environment(**server.environment())
         # What is drawn: of the last round.
@@ -167,7 +167,7 @@ class Points:
 
     def readers(self):
         memory = f"{self.dataset.byte_count() * 5 // 4 // 1_000_000 + 64}MB"
-        for count in READER_COUNTS:
+        for count in self.reader_counts:
             with self.mount("--cache-size", memory, cache="memory") as point:
                 yield f"{count} readers, all in memory", "samples/s", rate(self.folders(point), count)
             # What so many processes lose on this machine without any mount.
@@ -192,14 +192,18 @@ def main():
     parser.add_argument("--points", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, default=400, metavar="MB", help="of the bucket (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="medians of so many (%(default)s)")
+    parser.add_argument(
+        "--readers", default="1,2,8,32,128", metavar="N,N", help="so many processes at once (%(default)s)"
+    )
     parser.add_argument("--out", default=str(contenders.PACKAGE / "bench/results"), help="folder for the JSON")
     parser.add_argument("--page", action="store_true", help="write the figures into docs/performance.md")
     arguments = parser.parse_args(bench.given())
+    reader_counts = [int(count) for count in arguments.readers.split(",")]
     found, curves = {}, {}
     with bench.bucket_on_servers("jpg", arguments.size) as (folder, dataset, all_servers):
         say(f"{dataset.sample_count():,} samples, {size(dataset.byte_count())}; {arguments.rounds} rounds")
         for name, server in all_servers.items():
-            points = Points(arguments.binary, folder, dataset, server)
+            points = Points(arguments.binary, folder, dataset, server, reader_counts)
             for number in range(arguments.rounds):
                 for what, unit, value in points.all(is_slow=name == bench.SLOW):
                     found.setdefault((name, what, unit), []).append(value)
