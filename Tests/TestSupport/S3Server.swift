@@ -25,7 +25,7 @@ package final class S3Server: Sendable {
           "serve", "s3", path, "--addr", "127.0.0.1:\(port)",
           "--auth-key", "\(Self.accessKeyID),\(Self.secretAccessKey)",
           // So that a file changed behind its back is seen at once.
-          "--dir-cache-time", "0", "--vfs-cache-mode", "off", "--poll-interval", "0",
+          "--dir-cache-time", "10ms", "--vfs-cache-mode", "off", "--poll-interval", "0",
           "--config", "/dev/null",
         ]
       )

@@ -122,7 +122,7 @@ class RcloneS3(Server):
                  host="127.0.0.1"):
         super().__init__(scratch)
         self.root, self.region, self.public, self.host = str(root), region, public, host
-        # It looks again for new files only after so long; at 0s each request lists its folder.
+        # It looks again for new files only after so long; at 0s its timers would keep a whole core busy.
         self.listings_kept = listings_kept
         self.access_key = "AKIA" + secrets.token_hex(8).upper()
         self.secret_key = secrets.token_hex(20)
