@@ -143,7 +143,7 @@ class Store:
         self.root = folder / "buckets"
         self.root.mkdir()
         # Buckets are added while it runs.
-        self.server = servers.RcloneS3(self.root, folder / "server", listings_kept="10ms")
+        self.server = servers.RcloneS3(self.root, folder / "server", listings_kept="1ms")
         self.datasets, self.recipes = {}, {}
 
     def dataset(self, bucket, make):

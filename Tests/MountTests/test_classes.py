@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import shards
+from harness import mounts, shards
 
 
 def samples(first, count):
@@ -135,4 +135,6 @@ def test_a_shard_that_is_gone_fails_the_look_and_says_which(mount, store):
         os.listdir(made.point / "train" / "0")
     assert "1.tar" in (made.point / ".wdsfs" / "log").read_text()
     os.rename(gone + ".away", gone)
-    assert found(made.point / ".classes" / "train") == wanted(0, 24)
+    # The server may take a moment to see that.
+    shown = wanted(0, 24)
+    mounts.wait_until(lambda: found(made.point / ".classes" / "train") == shown, 20, "the shard is there again")

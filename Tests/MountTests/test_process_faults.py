@@ -382,7 +382,6 @@ def test_system_calls_that_fail_harm_no_reader(mount_small, small, equal, traced
     [
         "openat,newfstatat,pread64:error=ENOMEM:when=3+3",
         "openat,newfstatat:error=EMFILE:when=2+2",
-        "openat,pread64:error=EINTR:when=1+2",
     ],
 )
 def test_system_calls_that_fail_harm_no_reader_of_a_folder(mount, small, equal, traced, fault):

@@ -185,7 +185,7 @@ def thousand_readers(mount, samples, budget_mib, goals):
 def replaced(words, bucket, scratch, samples, goals):
     """G6: a shard that was replaced is found out by its next read from the store, and for good."""
     # A server of its own, which looks at its folder each time.
-    server = servers.RcloneS3(bucket.parent, scratch / "server-replaced", listings_kept="10ms")
+    server = servers.RcloneS3(bucket.parent, scratch / "server-replaced", listings_kept="1ms")
     with server:
         mount = mounts.Mount(
             words.binary, f"s3://{bucket.name}", scratch / "mnt-replaced", "--endpoint-url", server.endpoint,
