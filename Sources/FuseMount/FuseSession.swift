@@ -99,16 +99,11 @@ package final class FuseSession: @unchecked Sendable {
   /// - Returns: 0 after an unmount, else libfuse's error: an errno, negative.
   package func run() -> Int32 {
     var status = loop()
-    var threadAttempts = 1
-    // What the kernel had no means for at one moment is no reason to end a mount.
-    while Self.passing.contains(-status)
-      || status == Self.noThread && threadAttempts < Self.maxThreadAttempts
-    {
-      if status == Self.noThread {
-        threadAttempts += 1
-        var pause = timespec(tv_sec: 0, tv_nsec: 10_000_000)
-        nanosleep(&pause, nil)
-      }
+    var attempts = 1
+    while status == Self.noThread, attempts < Self.maxThreadAttempts {
+      attempts += 1
+      var pause = timespec(tv_sec: 0, tv_nsec: 10_000_000)
+      nanosleep(&pause, nil)
       fuse_session_reset(session)
       status = loop()
     }
@@ -118,8 +113,6 @@ package final class FuseSession: @unchecked Sendable {
     context._withUnsafeGuaranteedRef { $0.end() }
     return status
   }
-
-  private static let passing = [EAGAIN, EINTR, ENOMEM]
 
   /// What libfuse says where it could not start the first of its threads; not an errno.
   private static let noThread: Int32 = -1

@@ -39,18 +39,32 @@ enum KernelChannel {
   /// and a core that goes idle takes longer still to wake, above all in a virtual machine. What
   /// else wants to run on this core meanwhile goes first.
   ///
-  /// Each of libfuse's threads has a device of its own (`clone_fd`), so its flags are its own.
+  /// Each of libfuse's threads has a device of its own (`clone_fd`), so its flags are its own. Where
+  /// libfuse gets no clone its threads share one, and one thread may find that another has just told
+  /// the device not to wait. An error that passes must not reach libfuse, which would end its loop
+  /// and cancel its threads, one of them with a request in hand that nobody answers then.
   private static func read(_ file: Int32, _ bytes: UnsafeMutableRawPointer?, _ count: Int) -> Int {
-    _ = fcntl(file, F_SETFL, O_RDWR | O_NONBLOCK)
-    let end = now() + patienceNanoseconds
-    repeat {
+    while true {
+      _ = fcntl(file, F_SETFL, O_RDWR | O_NONBLOCK)
+      let end = now() + patienceNanoseconds
+      repeat {
+        let received = Glibc.read(file, bytes, count)
+        if received >= 0 || !isPassing(errno) { return received }
+        sched_yield()
+      } while now() < end
+      _ = fcntl(file, F_SETFL, O_RDWR)
       let received = Glibc.read(file, bytes, count)
-      if received >= 0 || errno != EAGAIN { return received }
-      sched_yield()
-    } while now() < end
-    _ = fcntl(file, F_SETFL, O_RDWR)
-    return Glibc.read(file, bytes, count)
+      if received >= 0 || !isPassing(errno) { return received }
+      var request = pollfd(fd: file, events: Int16(POLLIN), revents: 0)
+      poll(&request, 1, retryMilliseconds)
+    }
   }
+
+  /// What the kernel says of one moment.
+  private static func isPassing(_ code: Int32) -> Bool { code == EAGAIN || code == ENOMEM }
+
+  /// A request that is there ends the wait, unless it is one that the kernel has no memory for.
+  private static let retryMilliseconds: Int32 = 1_000
 
   private static func now() -> Int {
     var now = timespec()
