@@ -31,6 +31,9 @@ final class FuseContext: Sendable {
   private let failures = Mutex(RecentFailures())
   private let hasAnswered = Atomic(false)
 
+  /// Why no more requests came, where that is not the mount's end: an errno, or 0.
+  let readFailure = Atomic<Int32>(0)
+
   /// Whether nothing has been sent to the kernel yet.
   func isFirstAnswer() -> Bool {
     !hasAnswered.load(ordering: .relaxed) && !hasAnswered.exchange(true, ordering: .relaxed)

@@ -4,6 +4,7 @@ package import Logging
 import Remote
 package import SampleTree
 import ShardCache
+import Synchronization
 
 /// One mounted tree: made by `init`, served by `run`, gone when that returns.
 package final class FuseSession: @unchecked Sendable {
@@ -96,7 +97,7 @@ package final class FuseSession: @unchecked Sendable {
   /// Blocks. When it returns nothing is mounted, no request waits for its answer, and no other
   /// thread will use the session. Calls `fuse_session_loop_mt` and `fuse_session_unmount`.
   ///
-  /// - Returns: 0 after an unmount, else libfuse's error: an errno, negative.
+  /// - Returns: 0 after an unmount, else why no more requests came: an errno, negative.
   package func run() -> Int32 {
     var status = loop()
     var attempts = 1
@@ -106,6 +107,9 @@ package final class FuseSession: @unchecked Sendable {
       nanosleep(&pause, nil)
       fuse_session_reset(session)
       status = loop()
+    }
+    if status == 0 {
+      status = -context._withUnsafeGuaranteedRef { $0.readFailure.load(ordering: .relaxed) }
     }
     // Nothing to do where the mount is gone already; after an error none must be left behind that
     // nobody serves.

@@ -1,5 +1,6 @@
 import CFuse
 import Glibc
+import Synchronization
 
 /// How requests come from the kernel, and how answers go back.
 ///
@@ -17,7 +18,20 @@ enum KernelChannel {
   /// Call it once mounted, before the loop. Calls `fuse_session_custom_io`.
   static func open(for session: OpaquePointer) {
     var functions = fuse_custom_io()
-    functions.read = { file, bytes, count, _ in KernelChannel.read(file, bytes, count) }
+    functions.read = { file, bytes, count, userData in
+      let received = KernelChannel.read(file, bytes, count)
+      if received < 0, errno != EINTR, errno != ENODEV {
+        let failure = errno
+        if let userData {
+          let context = Unmanaged<FuseContext>.fromOpaque(userData)
+          context._withUnsafeGuaranteedRef { $0.readFailure.store(failure, ordering: .relaxed) }
+        }
+        // As where the mount is gone. Of anything else libfuse's thread would write to stderr, and
+        // another cancels it meanwhile, with the lock of stderr in its hand.
+        errno = ENODEV
+      }
+      return received
+    }
     functions.writev = { file, pieces, count, userData in
       guard let pieces else { return -1 }
       if let userData {
