@@ -5,7 +5,6 @@ import Remote
 import SampleOrder
 import SampleTree
 import ShardCache
-import Synchronization
 
 /// A mount from settings to its end: builds the floors and hands each to the next.
 enum Mount {
@@ -81,16 +80,16 @@ enum Mount {
     )
     let server = try MetricsWiring.server(settings, controls, log)
     defer { server?.shutDown() }
-    let tree = MountTree(
-      dataset: try mounted(dataset, at: address, settings),
-      cache: cache,
-      settings: treeSettings(settings),
-      controls: ControlFiles(files: controls.files),
-      run: run,
-      decoding: decoding,
-      record: ledger.map { record(in: $0, dataset) },
-      mountedSeconds: Int64(time(nil)),
-      logger: log
+    let tree = try TreeWiring.tree(
+      of: dataset,
+      at: address,
+      cache,
+      run,
+      controls,
+      decoding,
+      ledger,
+      settings,
+      log
     )
     var saver: CursorSaver?
     let ending = Result { () throws(Failure) in
@@ -155,63 +154,6 @@ enum Mount {
         return CursorSaver.Snapshot(version: version, cursor: cursor())
       }
     )
-  }
-
-  private static func record(
-    in ledger: Ledger,
-    _ dataset: Dataset
-  ) -> @Sendable (ServedSample) -> Void {
-    let names = dataset.splits.map(\.name.bytes)
-    return { served in
-      ledger.note(
-        LedgerLine(
-          split: names[served.split],
-          rank: served.rank,
-          epoch: served.epoch,
-          position: served.position,
-          shard: served.shard.bytes,
-          number: served.number,
-          key: served.key,
-          state: served.isError ? .error : served.isFilledUp ? .filled : .ok
-        )
-      )
-    }
-  }
-
-  // MARK: Tree
-
-  private static func mounted(
-    _ dataset: Dataset,
-    at address: RemoteAddress,
-    _ settings: MountSettings
-  ) throws(Failure) -> MountedDataset {
-    guard dataset.splits.count <= Node.maxSplits else {
-      throw Failure(
-        .usage,
-        "\(dataset.splits.count) splits in \(address.displayName): a mount shows at most "
-          + "\(Node.maxSplits); choose some with --split"
-      )
-    }
-    return MountedDataset(
-      splits: dataset.splits.map { split in
-        MountedDataset.Split(name: split.name.bytes, shards: split.shards)
-      },
-      worldSize: settings.worldSize.size,
-      onlyRank: settings.worldSize.onlyRank
-    )
-  }
-
-  private static func treeSettings(_ settings: MountSettings) -> TreeSettings {
-    var tree = TreeSettings(
-      listsBareNames: settings.names == .field,
-      skipsUnreadable: settings.skipsUnreadable
-    )
-    switch settings.prefetch {
-    case nil: break
-    case .samples(let count): tree.readAhead = .samples(count)
-    case .bytes(let bytes): tree.readAhead = .bytes(bytes)
-    }
-    return tree
   }
 
   // MARK: Serving
@@ -297,92 +239,5 @@ enum Mount {
   private static func answers(_ mountPoint: String) -> Bool {
     var status = stat()
     return stat(mountPoint, &status) == 0 && status.st_ino == Node.root.inode
-  }
-}
-
-/// The session's loop on a thread of its own, so that others can wait for it or ask the mount.
-final class ServedSession: Sendable {
-  private let status = Mutex<Int32>(0)
-  private let isOver = ReadySignal()
-
-  init(_ session: FuseSession) {
-    WorkerThread.start(name: "fuse") { [self] in
-      let result = session.run()
-      status.withLock { $0 = result }
-      isOver.signal()
-    }
-  }
-
-  /// Blocks until the mount is gone and no request is left.
-  func wait() -> Int32 {
-    isOver.wait()
-    // For whoever waits next.
-    isOver.signal()
-    return status.withLock { $0 }
-  }
-}
-
-/// Ends the mount on request: at once where nobody is inside, else in steps.
-struct MountEnd: Sendable {
-  let mountPoint: String
-  let log: Logger
-  let notice: ServiceNotice?
-
-  /// Called right before the process ends here.
-  let saveProgress: @Sendable () -> Void
-
-  /// How long a busy mount is asked again before it is taken off its folder, and how long open
-  /// files may go on after that.
-  private static let busySeconds = 3
-  private static let drainSeconds = 30
-
-  func begin(_ signal: Int32) {
-    log.notice(
-      "ending on \(Signals.name(signal))",
-      metadata: ["event": "mount.ending", "signal": "\(signal)"]
-    )
-    notice?.stopping()
-    if !detach() {
-      log.warning(
-        "the mount is busy and is detached; open files go on for up to \(Self.drainSeconds) s",
-        metadata: ["event": "mount.detached"]
-      )
-      detachNow()
-    }
-    // Off its folder, it may go on for open files, and in other namespaces of mounts.
-    pause(milliseconds: Self.drainSeconds * 1000)
-    log.error(
-      "files are still open, or it is mounted in other namespaces; giving up on them",
-      metadata: ["event": "mount.forced"]
-    )
-    saveProgress()
-    _exit(ExitCode.forced.rawValue)
-  }
-
-  /// Takes the mount off its folder once nobody is inside, if that is soon.
-  private func detach() -> Bool {
-    for _ in 0..<(Self.busySeconds * 10) {
-      do {
-        try Detachment(isLazy: false).detach(mountPoint)
-        return true
-      } catch {
-        guard error.isBusy else { return false }
-      }
-      pause(milliseconds: 100)
-    }
-    return false
-  }
-
-  /// Takes the mount off its folder, whoever is inside.
-  func detachNow() { Self.detach(mountPoint) }
-
-  static func detach(_ mountPoint: String) {
-    try? Detachment(isLazy: true).detach(mountPoint)
-  }
-
-  private func pause(milliseconds: Int) {
-    // Signals are blocked on this thread, so that nothing cuts the sleep short.
-    var time = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
-    nanosleep(&time, nil)
   }
 }
