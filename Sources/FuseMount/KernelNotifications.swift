@@ -11,11 +11,11 @@ extension FuseSession: KernelCache {
 
   /// Calls `fuse_lowlevel_notify_inval_entry`, which takes the parent directory's lock.
   package func forgetEntry(named name: [UInt8], in parent: UInt64) {
-    name.withUnsafeBufferPointer { bytes in
-      bytes.withMemoryRebound(to: CChar.self) { text in
-        guard let start = text.baseAddress else { return }
-        fuse_lowlevel_notify_inval_entry(session, parent, start, text.count)
-      }
-    }
+    fuse_lowlevel_notify_inval_entry(session, parent, Self.terminated(name), name.count)
+  }
+
+  /// A name as libfuse wants it: it sends the NUL behind the name too, which the length does not count.
+  package static func terminated(_ name: [UInt8]) -> [CChar] {
+    name.map { CChar(bitPattern: $0) } + [0]
   }
 }
