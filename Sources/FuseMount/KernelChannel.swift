@@ -40,7 +40,7 @@ enum KernelChannel {
           ParallelLookups.enable(in: UnsafeBufferPointer(start: pieces, count: Int(count)))
         }
       }
-      return writev(file, pieces, count)
+      return KernelChannel.write(file, UnsafeBufferPointer(start: pieces, count: Int(count)))
     }
     // It can fail for want of memory only, and all goes on without it then.
     _ = fuse_session_custom_io(session, &functions, fuse_session_fd(session))
@@ -72,6 +72,53 @@ enum KernelChannel {
       var request = pollfd(fd: file, events: Int16(POLLIN), revents: 0)
       poll(&request, 1, retryMilliseconds)
     }
+  }
+
+  /// Sends an answer, again where the kernel lacks something for a moment.
+  ///
+  /// Nobody else would send it again, and its reader would wait for it without end. Where it cannot
+  /// be sent, EIO is the answer. What is no answer (its number is 0) may be lost.
+  private static func write(_ file: Int32, _ pieces: UnsafeBufferPointer<iovec>) -> Int {
+    var attempts = 1
+    while true {
+      let sent = writev(file, pieces.baseAddress, Int32(pieces.count))
+      // ENOENT: who asked has been interrupted meanwhile.
+      guard sent < 0, errno != ENOENT, errno != ENODEV, let number = requestNumber(of: pieces)
+      else { return sent }
+      let failure = errno
+      guard attempts < maxWriteAttempts, isPassing(failure) || failure == EINTR else {
+        refuse(number, on: file)
+        errno = failure
+        return sent
+      }
+      attempts += 1
+      var pause = timespec(tv_sec: 0, tv_nsec: 10_000_000)
+      nanosleep(&pause, nil)
+    }
+  }
+
+  /// Ten seconds.
+  private static let maxWriteAttempts = 1_000
+
+  /// Which request an answer is for, by `fuse_out_header` of linux/fuse.h; nil for none.
+  private static func requestNumber(of pieces: UnsafeBufferPointer<iovec>) -> UInt64? {
+    guard let first = pieces.first, first.iov_len >= MemoryLayout<AnswerHeader>.size,
+      let header = first.iov_base?.loadUnaligned(as: AnswerHeader.self), header.number != 0
+    else { return nil }
+    return header.number
+  }
+
+  private static func refuse(_ number: UInt64, on file: Int32) {
+    let size = MemoryLayout<AnswerHeader>.size
+    var header = AnswerHeader(sizeBytes: UInt32(size), error: -EIO, number: number)
+    _ = Glibc.write(file, &header, size)
+  }
+
+  /// `fuse_out_header` of linux/fuse.h.
+  private struct AnswerHeader: BitwiseCopyable {
+    var sizeBytes: UInt32
+    var error: Int32
+    var number: UInt64
   }
 
   /// What the kernel says of one moment.

@@ -1,6 +1,7 @@
 """What each mount test gets: a mount that is made, watched, and gone afterwards."""
 
 import collections
+import contextlib
 import faulthandler
 import json
 import os
@@ -224,6 +225,30 @@ def equal():
         assert samples == dataset.sample_count()
 
     return compare
+
+
+@pytest.fixture
+def traced(tmp_path):
+    """Has strace fail system calls of a process: `with traced(pid, "read:error=EINTR:when=3+7")`."""
+
+    @contextlib.contextmanager
+    def trace(pid, fault):
+        calls, status = fault.split(":")[0], pathlib.Path(f"/proc/{pid}/status")
+
+        def is_traced_or_over():
+            text = status.read_text()
+            return "TracerPid:\t0\n" not in text or "(zombie)" in text
+
+        words = ["-f", "-qq", "-o", tmp_path / "strace", "-e", f"trace={calls}", "-e", f"inject={fault}"]
+        tracer = subprocess.Popen(["strace", *words, "-p", str(pid)], stderr=subprocess.DEVNULL)
+        try:
+            mounts.wait_until(is_traced_or_over, 20, "it is traced")
+            yield
+        finally:
+            tracer.terminate()
+            tracer.wait(20)
+
+    return trace
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """What befalls the process of a mount: signals, limits, failing system calls, clocks and logs."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -334,30 +333,6 @@ def test_files_that_may_not_grow_stop_nothing(foreground, small, tmp_path):
 # L23: system calls that fail
 
 
-@pytest.fixture
-def traced(tmp_path):
-    """Has strace fail system calls of a process: `with traced(pid, "read:error=EINTR:when=3+7")`."""
-
-    @contextlib.contextmanager
-    def trace(pid, fault):
-        calls, status = fault.split(":")[0], pathlib.Path(f"/proc/{pid}/status")
-
-        def is_traced_or_over():
-            text = status.read_text()
-            return "TracerPid:\t0\n" not in text or "(zombie)" in text
-
-        words = ["-f", "-qq", "-o", tmp_path / "strace", "-e", f"trace={calls}", "-e", f"inject={fault}"]
-        tracer = subprocess.Popen(["strace", *words, "-p", str(pid)], stderr=subprocess.DEVNULL)
-        try:
-            mounts.wait_until(is_traced_or_over, 20, "it is traced")
-            yield
-        finally:
-            tracer.terminate()
-            tracer.wait(20)
-
-    return trace
-
-
 @pytest.mark.parametrize(
     "fault",
     [
@@ -383,6 +358,8 @@ def test_system_calls_that_fail_harm_no_reader(mount_small, small, equal, traced
         "openat,newfstatat,pread64:error=ENOMEM:when=3+3",
         "openat,newfstatat:error=EMFILE:when=2+2",
         "openat,pread64:error=EINTR:when=1+2",
+        "writev:error=EAGAIN:when=12+7",
+        "writev:error=ENOMEM:when=2+3",
     ],
 )
 def test_system_calls_that_fail_harm_no_reader_of_a_folder(mount, small, equal, traced, fault):
@@ -390,6 +367,15 @@ def test_system_calls_that_fail_harm_no_reader_of_a_folder(mount, small, equal, 
     (pid,) = made.pids()
     with traced(pid, fault):
         equal(made, small, processes=4)
+    assert made.pids() == [pid]
+
+
+def test_who_gets_no_answer_gets_an_error(mount_small, small, equal, traced):
+    made = mount_small()
+    (pid,) = made.pids()
+    with traced(pid, "writev:error=EIO:when=5+9"), pytest.raises(OSError, match="Input/output error"):
+        equal(made, small, processes=4)
+    equal(made, small)
     assert made.pids() == [pid]
 
 
