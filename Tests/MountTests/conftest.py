@@ -132,7 +132,7 @@ def run(binary, tmp_path):
             capture_output=True,
             text=True,
             env=environment or mounts.clean_environment(),
-            timeout=seconds,
+            timeout=PATIENCE * seconds,
             **options,
         )
 
