@@ -10,7 +10,13 @@ import Testing
     _ script: @escaping @Sendable (Int, ScriptedServer.Request) -> [ScriptedServer.Action]
   ) throws -> (result: Result<[ObjectInfo], StoreError>, requests: [ScriptedServer.Request]) {
     let server = try ScriptedServer(script)
-    let store = try FaultTests.store(server)
+    // None of these waits for a limit, and with a sanitizer a page takes seconds.
+    let store = try FaultTests.store(server) { options in
+      options.listTimeout = .seconds(300)
+      options.transfers.headTimeout = .seconds(300)
+      options.transfers.stallTime = .seconds(300)
+      options.transfers.retry.timeout = .seconds(300)
+    }
     defer { store.shutDown() }
     do throws(StoreError) {
       return (.success(try store.objects()), server.requests)
