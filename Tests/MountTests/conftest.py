@@ -16,8 +16,6 @@ from harness import mounts, relay, runs, servers, shards, trees
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2]
 DEFAULT_LIMIT = 60
-# A build that is slow, with a sanitizer in it, gets so many times as long.
-PATIENCE = int(os.environ.get("WDSFS_TEST_PATIENCE", "1"))
 
 
 # By test: its cases that have passed, the faults that proxies have struck with, and the fields and bytes compared.
@@ -83,7 +81,7 @@ def live():
 def time_limit(request, live):
     """Ends a test that takes too long, by the mount's death: who waits for it then gets an error."""
     marker = request.node.get_closest_marker("limit")
-    seconds = PATIENCE * (marker.args[0] if marker else DEFAULT_LIMIT)
+    seconds = mounts.PATIENCE * (marker.args[0] if marker else DEFAULT_LIMIT)
     expired = threading.Event()
 
     def expire():
@@ -132,7 +130,7 @@ def run(binary, tmp_path):
             capture_output=True,
             text=True,
             env=environment or mounts.clean_environment(),
-            timeout=PATIENCE * seconds,
+            timeout=mounts.PATIENCE * seconds,
             **options,
         )
 

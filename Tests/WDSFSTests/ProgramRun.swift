@@ -14,7 +14,7 @@ struct ProgramRun {
 
   /// - Parameters:
   ///   - arguments: Without the program's name.
-  ///   - variables: All that the program sees beside `PATH` and `HOME`.
+  ///   - variables: All that the program sees beside `PATH`, `HOME` and what steers a sanitizer.
   ///   - runner: A program with arguments that runs ours, for example `strace`.
   /// - Throws: What the test needs and is not there.
   init(
@@ -31,7 +31,11 @@ struct ProgramRun {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, files.out, flags, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, files.errors, flags, 0o600)
-    let environment = ["PATH": "/usr/bin:/bin", "HOME": folder.path].merging(variables) { $1 }
+    var environment = ["PATH": "/usr/bin:/bin", "HOME": folder.path].merging(variables) { $1 }
+    // What a sanitizer is told, where there is one: its reports go where they are looked for.
+    for name in ["ASAN_OPTIONS", "TSAN_OPTIONS", "LD_PRELOAD"] {
+      if let value = getenv(name) { environment[name] = String(cString: value) }
+    }
     let program = try Self.program()
     let first = runner.isEmpty ? ["wdsfs"] : runner + [program]
     var words = (first + arguments).map { strdup($0) } + [nil]
