@@ -2,7 +2,8 @@
 
     runs.py FOLDER [--svg FILE]
 
-makes the bucket and three runs in FOLDER, says how each went, and draws their losses.
+makes the bucket and three runs in FOLDER, says how each went, and draws their losses. WDSFS_TEST_DIGITS in the
+environment holds options that go before those of the command line.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +21,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRAIN = str(pathlib.Path(__file__).resolve().parent / "train.py")
 # For a machine that does much else.
 PATIENCE_SECONDS = 900
+# A socket's name has 107 bytes at most, and the last 32 are those of Python's workers: /pymp-xxxxxxxx/listener-xxxxxxxx.
+MOST_TEMPORARY_BYTES = 75
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -35,7 +39,11 @@ class Run:
             "--epochs", epochs, "--batch-size", batch_size, "--workers", workers,
             "--checkpoint-every", checkpoint_every,
         ]
-        self.temporary = self.folder / "tmp"
+        self.temporary = self.folder.absolute() / "tmp"
+        if workers > 0 and len(os.fsencode(self.temporary)) > MOST_TEMPORARY_BYTES:
+            raise ValueError(
+                f"{self.folder}: workers have sockets in it, whose names may not be so long; name a shorter folder"
+            )
         self.temporary.mkdir(parents=True, exist_ok=True)
         self.kills = []
 
@@ -197,14 +205,15 @@ def main():
     parser.add_argument("--svg", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=8)
-    options = parser.parse_args()
+    options = parser.parse_args([*shlex.split(os.environ.get("WDSFS_TEST_DIGITS", "")), *sys.argv[1:]])
     generator = random.Random(options.seed)
     remote = options.folder / "bucket"
     bucket.make(remote)
     epochs = options.epochs
     a = uninterrupted(remote, options.folder / "a", epochs)
     print(f"(a) uninterrupted: {a.result}")
-    b = killed(remote, options.folder / "b", epochs, 4, generator)
+    # 45 steps an epoch, so that some are left after the last kill.
+    b = killed(remote, options.folder / "b", epochs, 4, generator, longest=min(60, epochs * 9))
     same = a.lines("steps.jsonl") == b.lines("steps.jsonl")
     print(f"(b) killed at steps {kill_steps(b)}: {b.result}; the same losses to the bit: {same}")
     steps = epochs * 15

@@ -39,6 +39,11 @@ def generator():
     return random.Random(seed)
 
 
+def test_a_folder_too_long_for_the_sockets_of_workers_is_refused(digits, tmp_path):
+    with pytest.raises(ValueError, match="name a shorter folder"):
+        runs.Run(digits, tmp_path / ("run" * 30), EPOCHS)
+
+
 def weights(run):
     return torch.load(run.folder / "weights.pt", weights_only=True)
 
