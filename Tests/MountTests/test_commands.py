@@ -57,11 +57,41 @@ def test_a_plan_of_what_cannot_be_is_refused(run, uneven):
     for words, says in [
         (["--local-ranks", 2], "there are 1 to 1 ranks"), (["--samples", "x"], "is no number of"),
         (["--lanes", 0], "--lanes"), (["--cache-size", "x"], "--cache-size"),
+        # As the mount would.
+        (["--cache-size", "2MB"], "give --cache-size 16MiB or more"),
+        (["--samples", "tarin=26"], "there is no split tarin; there are: train, val"),
     ]:
         done = run("plan", uneven.folder, *words)
         assert done.returncode == 2 and says in done.stderr, done.stderr
     assert run("plan").returncode == 2
     assert run("plan", "/nonexistent").returncode == 4
+
+
+def test_a_plan_knows_what_a_published_index_states(run, store, tmp_path):
+    def make(dataset):
+        dataset.add_split("train", [5, 7, 3])
+        dataset.add_split("val", [4])
+
+    store.dataset("stated", make)
+    words = ["s3://stated", *store.options(), "--cache-dir", tmp_path / "cache"]
+
+    def plan():
+        done = run("plan", *words, "--json", environment=store.environment())
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        return document, {split["name"]: split for split in document["splits"]}
+
+    _, splits = plan()
+    assert not splits["train"]["isSampleCountKnown"] and splits["train"]["partition"] == "shards"
+    done = run("index", *words, "--publish", environment=store.environment())
+    assert done.returncode == 0, done.stderr
+    document, splits = plan()
+    assert [(splits[name]["samples"], splits[name]["isSampleCountKnown"]) for name in ("train", "val")] == [
+        (15, True), (4, True),
+    ]
+    assert splits["train"]["partition"] == "samples" and splits["train"]["countingRequests"] == 0
+    # Both splits together, and nothing to count.
+    assert [warning["text"].split(":")[0] for warning in document["warnings"]] == ["train, val"]
 
 
 def on_a_terminal(binary, *words, columns=100, exit_codes=(0,), **more):
@@ -145,7 +175,9 @@ def test_what_was_warmed_is_not_fetched_again(run, watched, store, small, mount,
     remote = ["s3://small", "--endpoint-url", watched.endpoint, "--cache-dir", cache]
     done = run("warm", *remote, environment=environment)
     assert done.returncode == 0, done.stderr
-    assert "6 shards" in done.stdout
+    assert "6 shards" in done.stdout and "the rest was there" not in done.stdout
+    done = run("warm", *remote, environment=environment)
+    assert "fetched, the rest was there)" in done.stdout
 
     done = run("cache", "list", *remote, "--json", environment=environment)
     held = json.loads(done.stdout)
@@ -185,7 +217,12 @@ def test_a_cache_is_cleared(run, store, small, tmp_path):
         return json.loads(run("cache", "list", "--cache-dir", cache, "--json").stdout)
 
     assert held()["shards"] == 0
+    assert run("cache", "list", "--cache-dir", cache).stdout == f"nothing is kept in {cache}\n"
     assert not cache.exists()
+    (tmp_path / "file").touch()
+    for words in (["list"], ["clear"]):
+        done = run("cache", *words, "--cache-dir", tmp_path / "file")
+        assert done.returncode == 9 and f"a file: {tmp_path}/file; name another" in done.stderr
     assert run("cache", "clear", "--cache-dir", cache).returncode == 0
     assert run("warm", *remote, environment=environment).returncode == 0
     done = run("cache", "clear", *remote, "--split", "val", "--keep-indexes", environment=environment)

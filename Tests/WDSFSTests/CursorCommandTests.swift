@@ -45,6 +45,11 @@ import WDSFS
     let known = try ProgramRun(["cursor", "show", path, "--samples", "train=102400"])
     #expect(known.output.contains("[#######.......................] 25 %    6,400 of 25,600 "))
     #expect(!known.output.contains("(no bar"))
+    // What the mount counted of rank 0 is not less for it.
+    #expect(known.output.contains("12,800 of 25,601 "))
+    let strange = try ProgramRun(["cursor", "show", path, "--samples", "tarin=102400"])
+    #expect(strange.exitCode == 2 && strange.isOneLine)
+    #expect(strange.errors.contains("--samples: there is no split tarin; there are: train"))
     let moved = try ProgramRun(["cursor", "set", path, "--position", "5"])
     #expect(moved.exitCode == 0)
     #expect(try ProgramRun(["cursor", "show", path]).output.contains("] 0 %  5 of 25,601 "))

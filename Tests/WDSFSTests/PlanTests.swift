@@ -111,6 +111,54 @@ import WDSFS
     }
   }
 
+  @Test func aSetThatFitsAsAWholeIsFetchedOnce() throws {
+    let plan = try Plan(
+      Self.input([Int64](repeating: 2 * Self.megabyte, count: 10)) {
+        $0.shuffle = .full
+        $0.cacheBytes = 24 * Self.megabyte
+      }
+    )
+    #expect(plan.splits.first?.timesFetched == 1)
+    #expect(!plan.warnings.contains { $0.name == "cache-too-small" })
+    // All of it with what surrounds it, though requests could take more.
+    #expect(plan.neededCacheBytes == 10 * (2 * Self.megabyte + 2 * 4096))
+    // No mount takes less.
+    #expect(try Plan(Self.input([12_000])).neededCacheBytes == 16 << 20)
+  }
+
+  @Test func countsThatTheBucketStatesAreTaken() throws {
+    let sizes = [30, 20, 10].map { $0 * Self.megabyte }
+    func split(_ counts: [Int?], samples: Int? = nil) throws -> Plan.Split {
+      let plan = try Plan(
+        Self.input(sizes) {
+          $0.shuffle = .full
+          $0.splits = [
+            .init(name: "z", shardBytes: sizes, sampleCount: samples, statedCounts: counts)
+          ]
+        }
+      )
+      return try #require(plan.splits.first)
+    }
+    let all = try split([7, 0, 400])
+    #expect(all.samples == 407 && all.isSampleCountKnown)
+    #expect(all.partition == "samples" && all.countingRequests == 0)
+    let some = try split([7, nil, 400])
+    #expect(!some.isSampleCountKnown && some.partition == "shards")
+    // The user's word goes first; what the order needs is stated all the same.
+    let said = try split([7, 0, 400], samples: 600)
+    #expect(said.samples == 600 && said.countingRequests == 0)
+  }
+
+  @Test func whatHoldsForSeveralSplitsIsSaidOnce() throws {
+    let plan = try Plan(
+      Self.input([]) {
+        $0.splits = ["a", "b", "c"].map { .init(name: $0, shardBytes: [100 * Self.megabyte]) }
+      }
+    )
+    #expect(plan.warnings.map(\.name) == ["not-shuffled"])
+    #expect(plan.warnings.first?.text.hasPrefix("a, b, c: samples come in the order") == true)
+  }
+
   @Test("what else is worth a warning")
   func otherWarnings() throws {
     func names(_ sizes: [Int64], _ change: (inout Plan.Input) -> Void) throws -> [String] {

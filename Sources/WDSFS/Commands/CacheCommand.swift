@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Remote
 import ShardCache
 
@@ -20,6 +21,10 @@ struct CacheCommand: ParsableCommand {
 protocol CacheLookingCommand: MountLikeCommand {}
 
 extension CacheLookingCommand {
+  func nothing(in path: String) -> String {
+    "nothing is kept in \(PrintableText.oneLine(path))\n"
+  }
+
   /// The directory; nil where there is none yet, and none is made.
   func directory(
     _ settings: MountSettings
@@ -27,7 +32,16 @@ extension CacheLookingCommand {
     guard case .directory(let path) = settings.cachePlace else {
       throw Failure(.usage, "--cache-dir memory keeps nothing; name a directory")
     }
-    guard CacheDirectory.exists(at: path) else { return (path, nil) }
+    guard CacheDirectory.exists(at: path) else {
+      var status = stat()
+      guard stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFDIR else {
+        throw Failure(
+          .cache,
+          "no cache directory, but a file: \(path); name another with --cache-dir"
+        )
+      }
+      return (path, nil)
+    }
     do throws(CacheDirectoryError) {
       return (path, try CacheDirectory(path: path))
     } catch {
@@ -88,6 +102,8 @@ struct CacheListCommand: CacheLookingCommand {
     }
     if json {
       try CommandOutput.write(json: report)
+    } else if directory == nil, named == nil {
+      try CommandOutput.write(nothing(in: path))
     } else {
       try CommandOutput.write(report.text(program.outputTerminal))
     }
@@ -138,7 +154,7 @@ struct CacheClearCommand: CacheLookingCommand {
     let settings = try settings(of: named ?? "s3://cache", options, in: program)
     let (path, directory) = try directory(settings)
     guard let directory else {
-      try CommandOutput.write("nothing is kept in \(PrintableText.oneLine(path))\n")
+      try CommandOutput.write(nothing(in: path))
       return .success
     }
     var freed: Int64 = 0

@@ -15,6 +15,17 @@ enum CommandOutput {
     try write(Array(text.utf8))
   }
 
+  /// Writes the page that `--html` asks for.
+  static func write(page: String, to path: String) throws(Failure) {
+    let file = creat(path, 0o644)
+    guard file >= 0 else {
+      throw Failure(.usage, "cannot write the page: \(path): \(SystemCallError.latest); see --html")
+    }
+    defer { close(file) }
+    guard !FileDescriptorOutput.writeAll(Array(page.utf8), to: file) else { return }
+    throw Failure(.internalError, "cannot write the page: \(path): \(SystemCallError.latest)")
+  }
+
   static func write(json value: some Encodable) throws(Failure) {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

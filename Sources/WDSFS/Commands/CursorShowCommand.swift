@@ -39,6 +39,9 @@ struct CursorShowCommand: Subcommand {
     for path in try CursorArguments.files(files, program.user) {
       reports.append(CursorReport(try CursorReading.cursor(at: path), file: path))
     }
+    var splits: Set<String> = []
+    for report in reports { splits.formUnion(report.splits.map(\.name)) }
+    try totals.check(against: splits.sorted())
     if json {
       try CommandOutput.write(json: CursorReports(files: reports))
     } else {

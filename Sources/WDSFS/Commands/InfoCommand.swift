@@ -50,7 +50,8 @@ struct InfoCommand: Subcommand {
     )
     if let html {
       let pictures = Thumbnails.pictures(collection.candidates, in: open)
-      try write(InfoPage(report, pictures).html, to: program.user.absolute(html))
+      let page = InfoPage(report, pictures).html
+      try CommandOutput.write(page: page, to: program.user.absolute(html))
     }
     if json {
       try CommandOutput.write(json: report)
@@ -59,17 +60,6 @@ struct InfoCommand: Subcommand {
     }
     if let failure = indexing.failure { throw failure }
     return .success
-  }
-
-  private func write(_ page: String, to path: String) throws(Failure) {
-    let file = creat(path, 0o644)
-    guard file >= 0 else {
-      throw Failure(.usage, "cannot write \(path): \(SystemCallError.latest); see --html")
-    }
-    defer { close(file) }
-    guard FileDescriptorOutput.writeAll(Array(page.utf8), to: file) else {
-      throw Failure(.internalError, "cannot write \(path): \(SystemCallError.latest)")
-    }
   }
 }
 

@@ -12,15 +12,17 @@ struct PlanCommand: MountLikeCommand {
     discussion: """
       Before a run, with the options of its mount:
         wdsfs plan s3://bucket/imagenet --shuffle full --world-size 64
-      With the number of samples, which a listing does not tell:
+      With the number of samples, where the bucket states none:
         wdsfs plan s3://bucket/imagenet --samples train=1281167 --samples val=50000
       Eight of the ranks on each node, as a page with plots:
         wdsfs plan s3://bucket/imagenet --world-size 64 --local-ranks 8 \\
           --html plan.html
 
-      It lists the remote and reads nothing of it. Warnings stand first, the one
-      that matters most on top. Without --samples a sample is taken to have 110 kB,
-      or an eighth of a shard where that is less.
+      It lists the remote, reads what the bucket states of its shards' samples (a
+      published index, for example), and no shard. Warnings stand first, the one
+      that matters most on top. Where nothing is stated, and nothing given with
+      --samples, a sample is taken to have 110 kB, or an eighth of a shard where
+      that is less.
       """
   )
 
@@ -80,6 +82,7 @@ struct PlanCommand: MountLikeCommand {
     let ranks = try localRankCount(settings, program.environment)
     let listed = try ListedRemote.list(settings)
     defer { listed.store.shutDown() }
+    try totals.check(against: listed.dataset.splits.map(\.name.description))
     var input = Plan.Input(settings, listed, totals)
     input.localRanks = ranks
     input.cacheBytes = try CacheWiring.plannedBytes(settings, listed.address)
@@ -90,12 +93,7 @@ struct PlanCommand: MountLikeCommand {
       throw Failure(.usage, "\(error); see wdsfs plan --help")
     }
     if let html {
-      let path = program.user.absolute(html)
-      do throws(SystemCallError) {
-        try WholeFile.replace(Array(PlanPage(plan: plan).text.utf8), at: path)
-      } catch {
-        throw Failure(.usage, "cannot write the page: \(path): \(error); see --html")
-      }
+      try CommandOutput.write(page: PlanPage(plan: plan).text, to: program.user.absolute(html))
     }
     if json {
       try CommandOutput.write(json: plan)
@@ -134,8 +132,7 @@ extension Plan.Input {
     worldSize = settings.worldSize.size
     lanes = order.lanes
     shuffleWindow = order.options.shuffleWindow ?? 1
-    let isStated = listed.stated.counts.states(all: listed.dataset.shards.indices)
-    partition = order.options.partition ?? (isStated ? .samples : .shards)
+    partition = order.options.partition
     equalize = order.options.equalize
     epoch = order.firstEpoch ?? 0
     workers = settings.maxWorkers
@@ -145,7 +142,8 @@ extension Plan.Input {
         name: split.name.description,
         shardBytes: objects.map(\.sizeBytes),
         compressedShardCount: objects.count { !$0.key.bytes.suffix(4).elementsEqual(".tar".utf8) },
-        sampleCount: totals.count(ofSplit: split.name.description)
+        sampleCount: totals.count(ofSplit: split.name.description),
+        statedCounts: split.shards.map { listed.stated.counts[$0] }
       )
     }
   }

@@ -22,4 +22,14 @@ struct SampleTotals {
   }
 
   func count(ofSplit name: String) -> Int? { bySplit[name] ?? ofAll }
+
+  /// Refuses a number for a split that is none of these.
+  func check(against splits: [String]) throws(Failure) {
+    let strangers = bySplit.keys.filter { !splits.contains($0) }.sorted()
+    guard let stranger = strangers.first else { return }
+    throw Failure(
+      .usage,
+      "--samples: there is no split \(stranger); there are: \(splits.joined(separator: ", "))"
+    )
+  }
 }

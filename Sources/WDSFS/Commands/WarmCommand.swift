@@ -161,9 +161,7 @@ struct WarmCommand: MountLikeCommand {
     var room = cache.settings.budgetBytes
     return Array(
       shards.prefix { shard in
-        // A chunk's file has a header and ends at a block.
-        let bytes = cache.shards[shard].sizeBytes
-        room -= bytes + (bytes >> 20) * 4096 + 4096
+        room -= CacheWiring.keptBytes(ofShard: cache.shards[shard].sizeBytes)
         return room >= 0
       }
     )
@@ -174,10 +172,11 @@ struct WarmCommand: MountLikeCommand {
   }
 
   private static func text(_ report: Report, _ path: String, _ terminal: Terminal) -> String {
+    let isAllFetched = report.bytesReceived >= report.bytes
+    let rest = isAllFetched ? "" : ", the rest was there"
     var text = terminal.line(
       "\(NumberText.counted(report.shards, "shard")), \(SizeText.bytes(report.bytes)), in "
-        + "\(PrintableText.oneLine(path)) (\(SizeText.bytes(report.bytesReceived)) fetched, the "
-        + "rest was there)"
+        + "\(PrintableText.oneLine(path)) (\(SizeText.bytes(report.bytesReceived)) fetched\(rest))"
     )
     if report.leftOutShards > 0 {
       let left = NumberText.counted(report.leftOutShards, "shard")

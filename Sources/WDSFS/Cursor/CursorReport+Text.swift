@@ -53,9 +53,11 @@ extension CursorReport.Split {
     // What the user says holds for all ranks alike; they differ by little, or the bar is full early.
     let share = total.map { ($0 + worldSize - 1) / worldSize }
     for rank in shown {
+      // What the mount has counted is no matter of opinion.
+      let length = rank.length ?? share
       table.add([
-        "\(rank.rank)", "\(rank.epoch)", rank.bar(of: share ?? rank.length, width: barWidth),
-        rank.count(of: share ?? rank.length), rank.words,
+        "\(rank.rank)", "\(rank.epoch)", rank.bar(of: length, width: barWidth),
+        rank.count(of: length), rank.words,
       ])
     }
     var text = table.text(indent: "  ", room: terminal.room)
@@ -87,9 +89,8 @@ extension CursorReport.Rank {
     guard let consumed else { return whole.map { "all \(NumberText.grouped($0))" } ?? "all" }
     return NumberText.grouped(consumed) + (whole.map { " of \(NumberText.grouped($0))" } ?? "")
   }
-}
 
-extension CursorReport.Rank {
+  /// What is consumed, as far as a number does not say it.
   fileprivate var words: String {
     var words = ""
     if let next, gaps > 0, let consumed {

@@ -48,14 +48,6 @@ enum WholeFile {
     throw error
   }
 
-  /// Writes a file that others may read, in place of one that had the name.
-  static func replace(_ bytes: [UInt8], at path: String) throws(SystemCallError) {
-    let temporary = path + ".new"
-    try write(bytes, to: temporary)
-    chmod(temporary, 0o644)
-    try rename(temporary, to: path)
-  }
-
   static func remove(_ path: String) throws(SystemCallError) {
     guard unlink(path) != 0, errno != ENOENT else { return }
     throw .latest

@@ -1,9 +1,10 @@
 package import SampleOrder
+import ShardCache
 
-/// What a mount would do, worked out from a listing and the order alone.
+/// What a mount would do, worked out from a listing, what the bucket states, and the order.
 ///
-/// Nothing is fetched: bytes are exact, numbers of samples are as good as the mean that they are
-/// taken from.
+/// No shard is read: bytes are exact, numbers of samples that nobody states are as good as the mean
+/// that they are taken from.
 package struct Plan: Sendable, Encodable {
   /// What the arithmetic starts from.
   package struct Input: Sendable {
@@ -14,19 +15,30 @@ package struct Plan: Sendable, Encodable {
       package let shardBytes: [Int64]
       package let compressedShardCount: Int
 
-      /// As the user says; nil where the mean of other datasets must do.
+      /// As the user says; nil where what is stated, or the mean of other datasets, must do.
       package let sampleCount: Int?
+
+      /// What the bucket states of each shard; empty where it states nothing.
+      package let statedCounts: [Int?]
 
       package init(
         name: String,
         shardBytes: [Int64],
         compressedShardCount: Int = 0,
-        sampleCount: Int? = nil
+        sampleCount: Int? = nil,
+        statedCounts: [Int?] = []
       ) {
         self.name = name
         self.shardBytes = shardBytes
         self.compressedShardCount = compressedShardCount
         self.sampleCount = sampleCount
+        self.statedCounts = statedCounts
+      }
+
+      /// The counts of all shards; nil where one of them is not stated.
+      var allStatedCounts: [Int]? {
+        let counts = statedCounts.compactMap(\.self)
+        return counts.count == shardBytes.count ? counts : nil
       }
     }
 
@@ -39,7 +51,9 @@ package struct Plan: Sendable, Encodable {
     /// As asked for; nil for the default.
     package var lanes: Int?
     package var shuffleWindow = 1
-    package var partition = OrderParameters.Partition.shards
+
+    /// As asked for; nil where each split is dealt as the bucket states its counts or not.
+    package var partition: OrderParameters.Partition?
     package var equalize: OrderParameters.Equalize?
     package var epoch = 0
 
@@ -71,7 +85,8 @@ package struct Plan: Sendable, Encodable {
   package let localRanks: Int
   package let cacheBytes: Int64
 
-  /// The smallest cache with which nothing is fetched twice, of all splits the largest.
+  /// The smallest cache that a mount takes with which nothing is fetched twice, of all splits the
+  /// largest.
   package let neededCacheBytes: Int64
   package let splits: [Split]
 
@@ -92,7 +107,7 @@ package struct Plan: Sendable, Encodable {
     package let largestShardBytes: Int64
     package let samples: Int
 
-    /// Whether the number of samples was given rather than taken from a mean.
+    /// Whether the number of samples was given or stated rather than taken from a mean.
     package let isSampleCountKnown: Bool
     package let partition: String
     package let lanes: Int
@@ -105,6 +120,9 @@ package struct Plan: Sendable, Encodable {
 
     /// What all lanes of the local ranks have open at once.
     package let openBytes: Int64
+
+    /// The smallest cache with which nothing of it is fetched twice.
+    package let neededCacheBytes: Int64
 
     /// How often an epoch's bytes are fetched with the cache that there is.
     package let timesFetched: Double
@@ -134,8 +152,10 @@ package struct Plan: Sendable, Encodable {
     var splits: [Split] = []
     for split in input.splits { splits.append(try Self.split(split, input)) }
     self.splits = splits
-    let inFlight = Int64(input.workers) * Self.requestBytes
-    neededCacheBytes = (splits.map(\.openBytes).max() ?? 0) + inFlight
+    neededCacheBytes = max(
+      CacheSettings.minBudgetBytes,
+      splits.map(\.neededCacheBytes).max() ?? 0
+    )
     warnings = PlanWarnings(input, splits).all
   }
 
@@ -148,7 +168,7 @@ package struct Plan: Sendable, Encodable {
       worldSize: input.worldSize,
       lanes: input.lanes,
       shuffleWindow: input.shuffleWindow,
-      partition: input.partition,
+      partition: input.partition ?? (split.allStatedCounts == nil ? .shards : .samples),
       equalize: input.equalize
     )
     let bytes = split.shardBytes.lazy.map { max(0, $0) }.sum
@@ -171,6 +191,12 @@ package struct Plan: Sendable, Encodable {
     let isMixed = parameters.shuffle == .full
     let lanesOfRank = parameters.lanes / input.worldSize
     let mean = split.shardBytes.isEmpty ? 0 : samples / split.shardBytes.count
+    let inFlight = Int64(input.workers) * requestBytes
+    // More than all of it is never wanted.
+    let needed = min(
+      open &+ inFlight,
+      split.shardBytes.lazy.map { CacheWiring.keptBytes(ofShard: max(0, $0)) }.sum
+    )
     return Split(
       name: split.name,
       shards: split.shardBytes.count,
@@ -178,30 +204,36 @@ package struct Plan: Sendable, Encodable {
       smallestShardBytes: split.shardBytes.min() ?? 0,
       largestShardBytes: split.shardBytes.max() ?? 0,
       samples: samples,
-      isSampleCountKnown: split.sampleCount != nil,
-      partition: input.partition.rawValue,
+      isSampleCountKnown: split.sampleCount != nil || split.allStatedCounts != nil,
+      partition: parameters.partition.rawValue,
       lanes: parameters.lanes,
       shuffleWindow: parameters.shuffleWindow,
       ranks: ranks,
-      requests: split.shardBytes.reduce(0) {
-        $0 + Int((max(0, $1) + requestBytes - 1) / requestBytes)
-      },
+      requests: split.shardBytes.reduce(0) { $0 + requests(ofShard: $1) },
       countingRequests: countingRequests(split, parameters),
       openBytes: open,
-      timesFetched: timesFetched(
-        openBytes: open,
-        cacheBytes: input.cacheBytes - Int64(input.workers) * requestBytes,
-        sampleBytes: samples > 0 ? max(1, bytes / Int64(samples)) : assumedSampleBytes,
-        isMixed: isMixed
-      ),
+      neededCacheBytes: needed,
+      timesFetched: needed <= input.cacheBytes
+        ? 1
+        : timesFetched(
+          openBytes: open,
+          cacheBytes: input.cacheBytes - inFlight,
+          sampleBytes: samples > 0 ? max(1, bytes / Int64(samples)) : assumedSampleBytes,
+          isMixed: isMixed
+        ),
       shuffleBufferSamples: isMixed
         ? min(samples, lanesOfRank * parameters.shuffleWindow * mean / 2) : 0,
       firstShards: firstShards(order.rank(0))
     )
   }
 
-  /// In proportion to the bytes, together as many as the user says or the mean makes.
+  /// As stated, unless the user says otherwise; else in proportion to the bytes, together as many as
+  /// the user says or the mean makes.
   private static func sampleCounts(_ split: Input.Split, _ bytes: Int64) -> [Int] {
+    let allowed = DatasetShape.allowedSampleCounts
+    if split.sampleCount == nil, let stated = split.allStatedCounts {
+      return stated.map { max(0, min($0, allowed.upperBound)) }
+    }
     let mean: Double
     if let count = split.sampleCount, count > 0, bytes > 0 {
       mean = Double(bytes) / Double(count)
@@ -214,15 +246,24 @@ package struct Plan: Sendable, Encodable {
       let first = (Double(before) / mean).rounded()
       before &+= max(0, size)
       let last = (Double(max(0, before)) / mean).rounded()
-      return max(0, min(Int(last) - Int(first), DatasetShape.allowedSampleCounts.upperBound))
+      return max(0, min(Int(last) - Int(first), allowed.upperBound))
     }
   }
 
-  /// Where every count is wanted beforehand, some headers of each shard are read: the whole shard
-  /// where its samples are small.
+  /// Where every count is wanted beforehand, some headers of each shard are read of which none is
+  /// stated: the whole shard where its samples are small.
   private static func countingRequests(_ split: Input.Split, _ parameters: OrderParameters) -> Int {
     guard parameters.partition == .samples || parameters.equalize != nil else { return 0 }
-    return split.shardBytes.reduce(0) { $0 + Int((max(0, $1) + requestBytes - 1) / requestBytes) }
+    return split.shardBytes.enumerated().reduce(0) { sum, shard in
+      let isStated =
+        split.statedCounts.indices.contains(shard.offset)
+        && split.statedCounts[shard.offset] != nil
+      return sum + (isStated ? 0 : requests(ofShard: shard.element))
+    }
+  }
+
+  private static func requests(ofShard bytes: Int64) -> Int {
+    Int((max(0, bytes) + requestBytes - 1) / requestBytes)
   }
 
   /// How often bytes are fetched where samples of a window are read at random and only a part of

@@ -48,8 +48,8 @@ struct PlanText {
       "ranks",
       plan.worldSize == 1
         ? "1, which reads all"
-        : "\(plan.worldSize), each \(span(split.ranks.map(\.shards), NumberText.grouped)) shards "
-          + "or parts of one, \(span(split.ranks.map(\.bytes), SizeText.bytes)), "
+        : "\(plan.worldSize), each \(span(split.ranks.map(\.shards), NumberText.grouped)) "
+          + "\(split.ranks.allSatisfy { $0.shards == 1 } ? "shard" : "shards") or parts of one, \(span(split.ranks.map(\.bytes), SizeText.bytes)), "
           + "\(about)\(samples) samples"
     )
     var requests = "\(NumberText.counted(split.requests, "range GET")) an epoch over all ranks"

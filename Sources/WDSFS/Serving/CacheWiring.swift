@@ -43,20 +43,6 @@ enum CacheWiring {
       cache.place = .disk
       cache.limitMemory(toBytes: MemoryLimit.bytes() / 2)
     }
-    guard cache.budgetBytes >= CacheSettings.minBudgetBytes else {
-      if settings.cacheSize == .automatic, let directory {
-        throw Failure(
-          .cache,
-          "cache directory \(directory.path): its disk is full, or nearly; make room, or give "
-            + "another with --cache-dir, or --cache-dir memory"
-        )
-      }
-      throw Failure(
-        settings.cacheSize == .automatic ? .cache : .usage,
-        "a cache of \(SizeText.bytes(cache.budgetBytes)) is too small; give --cache-size "
-          + "\((CacheSettings.minBudgetBytes + decodedBytes) >> 20)MiB or more"
-      )
-    }
     cache.maxInflatedBytes = settings.maxDecompressedBytes
     cache.isStrict = settings.isStrict
     log.info(
@@ -85,17 +71,46 @@ enum CacheWiring {
   private static let minDecodedBytes: Int64 = 8 << 20
 
   /// What the cache of such a mount may take, without making it.
+  ///
+  /// - Throws: `.usage` for a size that no mount can do with, `.cache` where so little is free.
   static func plannedBytes(
     _ settings: MountSettings,
     _ address: RemoteAddress
   ) throws(Failure) -> Int64 {
     if case .directory(let path) = settings.cachePlace, !isLocalWithoutWish(address, settings) {
-      return try budget(settings, of: CacheDirectory.freeBytes(at: path))
+      return try checked(budget(settings, of: CacheDirectory.freeBytes(at: path)), settings)
     }
     let limit = MemoryLimit.bytes()
     let bytes = min(try budget(settings, of: limit), limit / 2)
-    return settings.cachePlace == .memory ? bytes : min(bytes, directoryBytes)
+    return try checked(
+      settings.cachePlace == .memory ? bytes : min(bytes, directoryBytes),
+      settings
+    )
   }
+
+  private static func checked(
+    _ budget: Int64,
+    _ settings: MountSettings
+  ) throws(Failure) -> Int64 {
+    let decodedBytes = decodedBytes(of: budget, settings)
+    let bytes = budget - decodedBytes
+    guard bytes < CacheSettings.minBudgetBytes else { return budget }
+    if settings.cacheSize == .automatic, case .directory(let path) = settings.cachePlace {
+      throw Failure(
+        .cache,
+        "cache directory \(path): its disk is full, or nearly; make room, or give another with "
+          + "--cache-dir, or --cache-dir memory"
+      )
+    }
+    throw Failure(
+      settings.cacheSize == .automatic ? .cache : .usage,
+      "a cache of \(SizeText.bytes(bytes)) is too small; give --cache-size "
+        + "\((CacheSettings.minBudgetBytes + decodedBytes) >> 20)MiB or more"
+    )
+  }
+
+  /// What a whole shard takes on the cache's disk: a chunk's file has a header and ends at a block.
+  static func keptBytes(ofShard bytes: Int64) -> Int64 { bytes &+ (bytes >> 20) * 4096 &+ 4096 }
 
   /// A directory's bytes are kept on disk a second time only where the user names the place.
   private static func isLocalWithoutWish(
