@@ -34,8 +34,8 @@ package enum RemoteAddress: Hashable, Sendable {
         isGoogle
           ? "Google's buckets answer as s3://bucket with an HMAC key and "
             + "--endpoint-url https://storage.googleapis.com"
-          : "the remote \(shown) is none of s3://bucket/prefix, "
-            + "http(s)://host/name-{000..146}.tar, /path and file:///path"
+          : "the remote \(shown) cannot be read; write s3://bucket/prefix, "
+            + "http(s)://host/name-{000..146}.tar, /path or file:///path"
       )
     }
   }

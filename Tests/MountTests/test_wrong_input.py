@@ -167,7 +167,7 @@ def test_an_environment_that_makes_no_sense(refused, store):
 def test_no_arguments_are_a_usage_error(run):
     done = run()
     assert (done.returncode, done.stderr) == (
-        2, "wdsfs: neither a command nor a remote is given; see wdsfs --help\n"
+        2, "wdsfs: no remote is given; see wdsfs --help, and wdsfs mount --help\n"
     )
     assert run("mount").returncode == 2
     assert run("unmount").returncode == 2

@@ -8,9 +8,28 @@ import WDSFS
   @Test(
     "A wrong command line ends with code 2 and one line",
     arguments: [
-      ([], "neither a command nor a remote is given; see wdsfs --help"),
+      ([], "no remote is given; see wdsfs --help, and wdsfs mount --help"),
       (["statsu"], "no command, and no remote and mountpoint: statsu; see wdsfs --help"),
-      (["mount"], "neither a command nor a remote is given"),
+      (["mount"], "no remote is given; see wdsfs --help, and wdsfs mount --help"),
+      (
+        ["mont", "s3://b", "/m"],
+        "no such command: 'mont'; did you mean wdsfs mount? See wdsfs --help"
+      ),
+      (["cache", "lst"], "no such command: 'cache lst'; did you mean wdsfs cache list? See"),
+      (
+        ["cursor", "shwo", "x"],
+        "no such command: 'cursor shwo'; did you mean wdsfs cursor show? See"
+      ),
+      (["cache", "frobnicate"], "unexpected argument 'frobnicate'; see wdsfs cache --help"),
+      (
+        ["cache", "list", "--jsn"],
+        "unknown option '--jsn'; did you mean '--json'? See wdsfs cache list"
+      ),
+      (["cache", "list", "--cache-dir", "memory"], "--cache-dir memory keeps nothing"),
+      (
+        ["mount", "s4://b", "/tmp"],
+        "wdsfs: the remote s4://b cannot be read; write s3://bucket/prefix"
+      ),
       (["s3://b"], "missing expected argument '<mountpoint>'"),
       (["mount", "s3://b", "/m", "--bogus"], "unknown option '--bogus'"),
       (["mount", "s3://b", "/m", "--worldsize", "2"], "--world-size"),

@@ -100,15 +100,32 @@ extension Program {
 }
 
 extension Program {
-  /// The first word where it is nearly a command; without this it is taken for a remote to mount.
+  /// The first words where they are nearly a command; the first alone is taken for a remote to mount
+  /// without this.
   private var misspeltCommand: (given: String, meant: String)? {
-    guard let word = arguments.dropFirst().first, word.allSatisfy(\.isLetter) else { return nil }
-    let near = RootCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
+    let words = arguments.dropFirst().prefix(2)
+    let commands = RootCommand.configuration.subcommands
+    guard let first = words.first else { return nil }
+    guard let command = commands.first(where: { $0.isNamed(first) }) else {
+      return Self.nearest(to: first, among: commands).map { (first, $0) }
+    }
+    let inner = command.configuration.subcommands
+    guard words.count == 2, let second = words.last else { return nil }
+    return Self.nearest(to: second, among: inner).map { ("\(first) \(second)", "\(first) \($0)") }
+  }
+
+  /// The command that a word is but for a letter or two; nil too where it is one.
+  private static func nearest(
+    to word: String,
+    among commands: [any ParsableCommand.Type]
+  ) -> String? {
+    guard word.allSatisfy(\.isLetter) else { return nil }
+    let near = commands.compactMap { $0.configuration.commandName }
       .map { ($0, EditDistance.of(Array($0), Array(word))) }
     guard let (name, letters) = near.min(by: { $0.1 < $1.1 }), (1...2).contains(letters) else {
       return nil
     }
-    return (word, name)
+    return name
   }
 }
 

@@ -68,7 +68,8 @@ extension Failure {
     case .endlessListing(let what, let detail):
       self.init(.notFound, "no usable listing: \(what): \(detail); check the endpoint")
     case .invalid(let detail):
-      self.init(.usage, "invalid remote: \(remote): \(detail)")
+      let what = detail.contains(remote) ? "" : "invalid remote: \(remote): "
+      self.init(.usage, what + detail)
     case .file(let path, let number):
       self.init(
         Self.code(ofErrno: number),

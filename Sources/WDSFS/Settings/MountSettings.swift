@@ -171,7 +171,7 @@ package struct MountSettings: Sendable {
     user: MountingUser
   ) throws(Failure) -> MountSettings {
     if options.value(.remote) == nil, options.value(.mountpoint) == nil {
-      throw Failure(.usage, "neither a command nor a remote is given; see wdsfs --help")
+      throw Failure(.usage, "no remote is given; see wdsfs --help, and wdsfs mount --help")
     }
     func argument(_ name: OptionName) throws(Failure) -> String {
       if let value = options.value(name) { return value.text }
