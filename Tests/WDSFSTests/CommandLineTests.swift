@@ -27,7 +27,7 @@ import WDSFS
       ),
       (["cache", "list", "--cache-dir", "memory"], "--cache-dir memory keeps nothing"),
       (
-        ["mount", "s4://b", "/tmp"],
+        ["plan", "s4://b"],
         "wdsfs: the remote s4://b cannot be read; write s3://bucket/prefix"
       ),
       (["s3://b"], "missing expected argument '<mountpoint>'"),
