@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 import WDSFS
@@ -56,6 +57,39 @@ import WDSFS
     #expect(lines.count == 6 && lines[5].isEmpty)
     var status = stat()
     #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
+  }
+
+  @Test func anEpochsTotalIsSaidOnceAllShardsAreCounted() {
+    let counts = Mutex<[Int?]>([4, nil, 2])
+    let totals = LedgerTotals([
+      .init(name: Array("a".utf8), shardCount: 3) { place in counts.withLock { $0[place] } },
+      .init(name: Array("b".utf8), shardCount: 1) { _ in 9 },
+    ])
+    #expect(totals.lines().isEmpty, "nothing was served")
+    totals.noteServed(ofSplit: 0, epoch: 1)
+    totals.noteServed(ofSplit: 0, epoch: 1)
+    #expect(totals.lines().isEmpty, "a shard is not counted")
+    counts.withLock { $0[1] = 5 }
+    totals.noteServed(ofSplit: 0, epoch: 0)
+    let name = Array("a".utf8)
+    #expect(
+      totals.lines() == [
+        LedgerLine(total: 11, ofEpoch: 0, split: name),
+        LedgerLine(total: 11, ofEpoch: 1, split: name),
+      ]
+    )
+    totals.noteServed(ofSplit: 0, epoch: 1)
+    #expect(totals.lines().isEmpty, "it was said")
+  }
+
+  @Test func whatComesOfItselfIsWrittenBeforeTheEnd() throws {
+    let ledger = try Ledger.open(path, log: log.logger)
+    let isGiven = Atomic(false)
+    ledger.noteEachSecond { [line = line(7)] in
+      isGiven.exchange(true, ordering: .relaxed) ? [] : [line]
+    }
+    #expect(ledger.finish())
+    #expect(try text().count { $0.hasSuffix("\tkey7\tok") } == 1)
   }
 
   @Test(

@@ -18,6 +18,9 @@ package final class Ledger: Sendable {
   private let pending = Mutex(Pending())
   private let output = Mutex(Output())
 
+  /// Asked each second and at the end for what is to be noted beside samples.
+  private let source = Mutex<(@Sendable () -> [LedgerLine])?>(nil)
+
   /// What is gathered at most while the disk takes nothing: some 600,000 lines.
   package static let maxPendingBytes = 64 << 20
 
@@ -139,6 +142,11 @@ package final class Ledger: Sendable {
     if isEager { wakeUp.wake() }
   }
 
+  /// Has lines noted that come of themselves; asked by the ledger's own thread.
+  package func noteEachSecond(_ lines: @escaping @Sendable () -> [LedgerLine]) {
+    source.withLock { $0 = lines }
+  }
+
   /// Writes what was noted, as far as the disk takes it; for the cursor's saver to call.
   package func flush() {
     output.withLock { output in
@@ -172,10 +180,13 @@ package final class Ledger: Sendable {
   private func run() {
     while true {
       let isLast = pending.withLock { $0.isEnding }
+      let lines = source.withLock { $0 }
+      for line in lines?() ?? [] { note(line) }
       flush()
       if isLast { break }
       wakeUp.sleep(atMost: Self.interval)
     }
+    source.withLock { $0 = nil }
     // Whoever waited for the end may open it again, though this thread still holds the object.
     ExclusiveLock.release(file)
     ended.signal()

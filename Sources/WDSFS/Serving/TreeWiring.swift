@@ -39,7 +39,7 @@ enum TreeWiring {
       controls: ControlFiles(files: controls.files),
       run: run,
       decoding: decoding,
-      record: ledger.map { record(in: $0, dataset) },
+      record: ledger.map { record(in: $0, dataset, cache, run, settings) },
       mountedSeconds: Int64(time(nil)),
       logger: log
     )
@@ -81,10 +81,16 @@ enum TreeWiring {
 
   private static func record(
     in ledger: Ledger,
-    _ dataset: Dataset
+    _ dataset: Dataset,
+    _ cache: ShardReader,
+    _ run: TrainingRun,
+    _ settings: MountSettings
   ) -> @Sendable (ServedSample) -> Void {
     let names = dataset.splits.map(\.name.bytes)
+    let totals = totals(dataset, cache, run, settings)
+    if let totals { ledger.noteEachSecond(totals.lines) }
     return { served in
+      totals?.noteServed(ofSplit: served.split, epoch: served.epoch)
       ledger.note(
         LedgerLine(
           split: names[served.split],
@@ -98,5 +104,23 @@ enum TreeWiring {
         )
       )
     }
+  }
+
+  /// How many samples epochs give; nil where they do not give all of their split.
+  private static func totals(
+    _ dataset: Dataset,
+    _ cache: ShardReader,
+    _ run: TrainingRun,
+    _ settings: MountSettings
+  ) -> LedgerTotals? {
+    guard settings.order.maxRankSamples == nil, run.cursor().equalize != .drop else { return nil }
+    return LedgerTotals(
+      dataset.splits.enumerated().map { number, split in
+        LedgerTotals.Split(name: split.name.bytes, shardCount: split.shards.count) { place in
+          guard run.skippedShards(ofSplit: number).isEmpty else { return nil }
+          return cache.settledCounts(of: [split.shards[place]])[0]
+        }
+      }
+    )
   }
 }
