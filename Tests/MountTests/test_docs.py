@@ -278,7 +278,7 @@ def test_every_command_of_the_checkout_is_run_somewhere():
 
 @pytest.fixture
 def short_folder():
-    """In place of the pages' /tmp/run: Python's workers have sockets in it, whose names may not be long."""
+    """In place of /tmp, and the pages' /tmp/run: Python's workers have sockets there, whose names may not be long."""
     folder = tempfile.mkdtemp(prefix="wdsfs-", dir="/tmp")
     yield folder
     for point, _ in mounts.mounted(below=folder):
@@ -302,7 +302,7 @@ def test_a_command_of_the_checkout_works(place, command, binary, tmp_path, short
         (folder / name).touch()
         os.utime(folder / name, (0, 0))
     environment = {
-        **os.environ, **how.environment, "WDSFS_TEST_BINARY": binary, "TMPDIR": str(tmp_path),
+        **os.environ, **how.environment, "WDSFS_TEST_BINARY": binary, "TMPDIR": short_folder,
         "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}:{os.path.dirname(binary)}",
     }
     text = re.sub("/tmp/(digits|run)", rf"{short_folder}/\1", command).replace(".build/release/wdsfs", binary)

@@ -77,7 +77,8 @@ def demo_journey(binary):
             for split, samples in sorted(splits.items()):
                 names = {sample.shard for sample in samples}
                 count = sum(sample.byte_count() for sample in samples)
-                say(f"      {split:7} {len(names):3} shards {len(samples):6,} samples  {size(count)}")
+                noun = "shard " if len(names) == 1 else "shards"
+                say(f"      {split:7} {len(names):3} {noun} {len(samples):6,} samples  {size(count)}")
         with steps.step("Serve it as S3 on this machine, signatures checked"):
             server = servers.RcloneS3(folder / "store", folder / "server")
             stack.enter_context(server)

@@ -16,7 +16,7 @@ struct PlanPage {
     \(warnings)
     \(cache)
     \(plan.splits.map(section).joined(separator: "\n"))
-    <p class="dim">wdsfs \(Version.text), from the listing and the options alone</p>
+    <p class="dim">wdsfs \(Version.text), from the options, the listing and what the bucket states</p>
     </html>
 
     """
