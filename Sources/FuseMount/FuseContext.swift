@@ -31,12 +31,22 @@ final class FuseContext: Sendable {
   private let failures = Mutex(RecentFailures())
   private let hasAnswered = Atomic(false)
 
+  /// Told once when the kernel has taken the first answer, and when the session is over.
+  let settled = ReadySignal()
+  let isAnswering = Atomic(false)
+
   /// Why no more requests came, where that is not the mount's end: an errno, or 0.
   let readFailure = Atomic<Int32>(0)
 
   /// Whether nothing has been sent to the kernel yet.
   func isFirstAnswer() -> Bool {
     !hasAnswered.load(ordering: .relaxed) && !hasAnswered.exchange(true, ordering: .relaxed)
+  }
+
+  /// Notes that the kernel has taken the answer to its first request, and asks others now.
+  func answersNow() {
+    isAnswering.store(true, ordering: .releasing)
+    settled.signal()
   }
 
   init(answering: Answering, logger: Logger) {

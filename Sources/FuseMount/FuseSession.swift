@@ -79,7 +79,12 @@ package final class FuseSession: @unchecked Sendable {
       context.release()
       throw .cannotMount(mountPoint: mountPoint, errno: status)
     }
-    KernelChannel.open(for: made)
+    guard KernelChannel.open(for: made) else {
+      fuse_session_unmount(made)
+      fuse_session_destroy(made)
+      context.release()
+      throw .cannotMount(mountPoint: mountPoint, errno: ENOMEM)
+    }
     session = made
     self.context = context
     // Requests that miss are parked, so a few more threads than cores keep all of them busy.
@@ -114,8 +119,24 @@ package final class FuseSession: @unchecked Sendable {
     // Nothing to do where the mount is gone already; after an error none must be left behind that
     // nobody serves.
     fuse_session_unmount(session)
-    context._withUnsafeGuaranteedRef { $0.end() }
+    context._withUnsafeGuaranteedRef { context in
+      context.end()
+      context.settled.signal()
+    }
     return status
+  }
+
+  /// Blocks until the kernel has had its first answer, or `run` is over; for one caller, once.
+  ///
+  /// Whoever asked the mount itself, from its own process, and was killed then would wait for an
+  /// answer that nobody gives, and hold the device open for ever.
+  ///
+  /// - Returns: Whether the mount answers.
+  package func waitUntilAnswering() -> Bool {
+    context._withUnsafeGuaranteedRef { context in
+      context.settled.wait()
+      return context.isAnswering.load(ordering: .acquiring)
+    }
   }
 
   /// What libfuse says where it could not start the first of its threads; not an errno.

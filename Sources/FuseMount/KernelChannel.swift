@@ -16,7 +16,9 @@ enum KernelChannel {
   /// Has a session's requests and answers go through here.
   ///
   /// Call it once mounted, before the loop. Calls `fuse_session_custom_io`.
-  static func open(for session: OpaquePointer) {
+  ///
+  /// - Returns: Whether there was memory for it.
+  static func open(for session: OpaquePointer) -> Bool {
     var functions = fuse_custom_io()
     functions.read = { file, bytes, count, userData in
       let received = KernelChannel.read(file, bytes, count)
@@ -34,16 +36,18 @@ enum KernelChannel {
     }
     functions.writev = { file, pieces, count, userData in
       guard let pieces else { return -1 }
-      if let userData {
-        let context = Unmanaged<FuseContext>.fromOpaque(userData)
-        if context._withUnsafeGuaranteedRef({ $0.isFirstAnswer() }) {
-          ParallelLookups.enable(in: UnsafeBufferPointer(start: pieces, count: Int(count)))
-        }
+      let answer = UnsafeBufferPointer(start: pieces, count: Int(count))
+      guard let userData else { return KernelChannel.write(file, answer) }
+      let context = Unmanaged<FuseContext>.fromOpaque(userData)
+      return context._withUnsafeGuaranteedRef { context in
+        guard context.isFirstAnswer() else { return KernelChannel.write(file, answer) }
+        ParallelLookups.enable(in: answer)
+        let sent = KernelChannel.write(file, answer)
+        if sent > 0, KernelChannel.header(of: answer)?.error == 0 { context.answersNow() }
+        return sent
       }
-      return KernelChannel.write(file, UnsafeBufferPointer(start: pieces, count: Int(count)))
     }
-    // It can fail for want of memory only, and all goes on without it then.
-    _ = fuse_session_custom_io(session, &functions, fuse_session_fd(session))
+    return fuse_session_custom_io(session, &functions, fuse_session_fd(session)) == 0
   }
 
   /// Waits for a request: awake for a moment, then asleep.
@@ -83,7 +87,7 @@ enum KernelChannel {
     while true {
       let sent = writev(file, pieces.baseAddress, Int32(pieces.count))
       // ENOENT: who asked has been interrupted meanwhile.
-      guard sent < 0, errno != ENOENT, errno != ENODEV, let number = requestNumber(of: pieces)
+      guard sent < 0, errno != ENOENT, errno != ENODEV, let number = header(of: pieces)?.number
       else { return sent }
       let failure = errno
       guard attempts < maxWriteAttempts, isPassing(failure) || failure == EINTR else {
@@ -100,12 +104,12 @@ enum KernelChannel {
   /// Ten seconds.
   private static let maxWriteAttempts = 1_000
 
-  /// Which request an answer is for, by `fuse_out_header` of linux/fuse.h; nil for none.
-  private static func requestNumber(of pieces: UnsafeBufferPointer<iovec>) -> UInt64? {
+  /// What an answer begins with; nil for what is none.
+  private static func header(of pieces: UnsafeBufferPointer<iovec>) -> AnswerHeader? {
     guard let first = pieces.first, first.iov_len >= MemoryLayout<AnswerHeader>.size,
       let header = first.iov_base?.loadUnaligned(as: AnswerHeader.self), header.number != 0
     else { return nil }
-    return header.number
+    return header
   }
 
   private static func refuse(_ number: UInt64, on file: Int32) {

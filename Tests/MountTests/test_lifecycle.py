@@ -201,3 +201,18 @@ def test_help_and_version(run):
     for words in (["--help"], ["mount", "--help"], ["unmount", "--help"], ["--version"]):
         done = run(*words)
         assert done.returncode == 0 and done.stdout.strip() and not done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's mount leaves mount(2) to fusermount3")
+def test_a_mount_asks_nothing_of_itself(mount, small, equal, tmp_path):
+    # Killed meanwhile, it would wait for its own answer and hold its device open for ever.
+    made = mount(small.folder, "-f", "--cursor", tmp_path / "run.cursor", start=False)
+    tracer = ["strace", "-f", "-qq", "-o", tmp_path / "calls", "-e", "trace=%file"]
+    process = made.start_in_foreground(tracer)
+    equal(made, small)
+    made.unmount()
+    assert process.wait(20) == 0
+    lines = (tmp_path / "calls").read_text().splitlines()
+    names = [line for line in lines if f'"{made.point}"' in line or f'"{made.point}/' in line]
+    mounted = next(number for number, line in enumerate(names) if " mount(" in line)
+    assert names[mounted + 1 :] == []

@@ -196,7 +196,7 @@ enum Mount {
     }
     tree.connect(to: session)
     let served = ServedSession(session)
-    guard answers(settings.mountPoint) else {
+    guard session.waitUntilAnswering() else {
       MountEnd.detach(settings.mountPoint)
       _ = served.wait()
       throw Failure(.cannotMount, "mounted, but does not answer: \(settings.mountPoint)")
@@ -233,11 +233,5 @@ enum Mount {
     }
     process.log.info("unmounted", metadata: ["event": "mount.ended"])
     return .success
-  }
-
-  /// Whether the root directory can be asked for: the first request that goes all the way.
-  private static func answers(_ mountPoint: String) -> Bool {
-    var status = stat()
-    return stat(mountPoint, &status) == 0 && status.st_ino == Node.root.inode
   }
 }
