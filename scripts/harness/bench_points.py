@@ -168,11 +168,12 @@ class Points:
     def readers(self):
         memory = f"{self.dataset.byte_count() * 5 // 4 // 1_000_000 + 64}MB"
         for count in self.reader_counts:
+            readers = "1 reader" if count == 1 else f"{count} readers"
             with self.mount("--cache-size", memory, cache="memory") as point:
-                yield f"{count} readers, all in memory", "samples/s", rate(self.folders(point), count)
+                yield f"{readers}, all in memory", "samples/s", rate(self.folders(point), count)
             # What so many processes lose on this machine without any mount.
             unpacked = contenders.sample_folders(self.folder / "files")
-            yield f"{count} readers, files on disk", "samples/s", rate(unpacked, count)
+            yield f"{readers}, files on disk", "samples/s", rate(unpacked, count)
 
     def all(self, is_slow):
         yield from self.first_samples()

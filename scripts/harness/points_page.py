@@ -66,7 +66,8 @@ def draw_scaling(axis, runs):
     """Each beside what it is with two readers, since files on disk are many times as fast."""
     for kind, color in (("all in memory", COLORS["nginx"]), ("files on disk", "#999999")):
         rates = {
-            int(run["what"].split()[0]): run["values"] for run in runs if run["what"].endswith(f"readers, {kind}")
+            int(run["what"].split()[0]): run["values"] for run in runs
+            if run["what"].endswith((f" reader, {kind}", f" readers, {kind}"))
         }
         if 2 not in rates:
             continue
@@ -92,6 +93,9 @@ def draw_waits(axis, curves):
         shares = [share for share, _ in found["waits"]]
         axis.plot(shares, [value for _, value in found["waits"]], color=COLORS.get(server), label=server)
     axis.set_yscale("log")
+    for ticks in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+        ticks("{x:g}")
+    axis.tick_params(which="both", labelsize=7)
     axis.set_title("How long one reader waits for a sample, after its first second, cache on disk", fontsize=9, loc="left")
     axis.set_xlabel("percent of the samples", fontsize=8)
     axis.set_ylabel("ms", fontsize=8)
@@ -115,4 +119,4 @@ def draw_epochs(axis, curves):
     axis.set_xlabel("seconds since the mount", fontsize=8)
     axis.set_ylabel("MB/s read", fontsize=8)
     cached.set_ylabel("MB in the cache (dotted)", fontsize=8)
-    axis.legend(fontsize=7, frameon=False)
+    axis.legend(fontsize=7, frameon=False, loc="lower right")
