@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import threading
@@ -96,6 +97,23 @@ def test_a_cache_larger_than_its_disk_leaves_a_twentieth_free(mount_cached, stri
     assert free.f_bavail * 20 >= free.f_blocks
     assert statistics(made)["cache"]["evictions"] > 0
     assert "cache.full" not in made.log.read_text()
+
+
+def test_a_cache_too_small_for_the_windows_says_so_at_start(mount_cached, striped):
+    def told(made):
+        return [line for line in made.log.read_text().splitlines() if "event=cache.windows" in line]
+
+    shuffled = ["--shuffle", "full", "--seed", "1", "--shuffle-window", "12"]
+    made = mount_cached(*shuffled, size="16MiB")
+    mounts.wait_until(lambda: told(made), 20, "it has said so")
+    (line,) = told(made)
+    assert "level=warning" in line and "do not fit in the cache of 16.8 MB" in line
+    size = re.search(r"--cache-size (\S+?)[,\"]", line)[1]
+    made.unmount()
+    # What it asks for is enough.
+    made = mount_cached(*shuffled, size=size)
+    assert len(os.listdir(made.point / "train/0")) == 24 * 8
+    assert not told(made)
 
 
 def test_a_disk_that_others_fill_stops_the_keeping_and_no_reader(mount_cached, striped, disk):

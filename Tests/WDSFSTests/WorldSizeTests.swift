@@ -43,6 +43,22 @@ import WDSFS
     #expect(try resolve().resuming(nil).size == 1)
   }
 
+  @Test func theLauncherSaysHowManyRanksReadHere() throws {
+    let size: [String: String] = ["WORLD_SIZE": "8"]
+    func count(_ more: [String: String], _ options: [OptionName: [String]] = [:]) throws -> Int {
+      try resolve(options, size.merging(more) { $1 }).localCount
+    }
+    #expect(try count([:]) == 8)
+    #expect(try count(["LOCAL_WORLD_SIZE": "4", "SLURM_NTASKS_PER_NODE": "2"]) == 4)
+    #expect(try count(["SLURM_NTASKS_PER_NODE": "2"]) == 2)
+    #expect(try count(["LOCAL_WORLD_SIZE": "99"]) == 8)
+    #expect(try count(["LOCAL_WORLD_SIZE": "none"]) == 8)
+    #expect(try count([:], [.rank: ["3"]]) == 1)
+    // With a cursor's number of ranks.
+    let cursor = try SomeCursor.make([100, 0, 0])
+    #expect(try resolve().resuming(cursor).localCount == 3)
+  }
+
   @Test func onlyTheOptionLimitsTheTreeToOneRank() throws {
     #expect(try resolve([:], ["WORLD_SIZE": "4", "RANK": "3"]).onlyRank == nil)
     #expect(try resolve([.rank: ["0"]], ["WORLD_SIZE": "4", "RANK": "3"]).onlyRank == 0)

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Remote
 import SampleOrder
-import ShardCache
 
 /// `wdsfs plan`: what a mount with these options would do, without making it.
 struct PlanCommand: MountLikeCommand {
@@ -79,11 +78,17 @@ struct PlanCommand: MountLikeCommand {
   func run(in program: Program) throws(Failure) -> ExitCode {
     let settings = try settings(in: program)
     let totals = try SampleTotals(samples)
-    let ranks = try localRankCount(settings, program.environment)
+    let ranks = try localRankCount(settings)
     let listed = try ListedRemote.list(settings)
     defer { listed.store.shutDown() }
     try totals.check(against: listed.dataset.splits.map(\.name.description))
-    var input = Plan.Input(settings, listed, totals)
+    var input = Plan.Input(
+      settings,
+      remote: listed.address.displayName,
+      listed.dataset,
+      listed.stated.counts,
+      totals
+    )
     input.localRanks = ranks
     input.cacheBytes = try CacheWiring.plannedBytes(settings, listed.address)
     let plan: Plan
@@ -103,48 +108,12 @@ struct PlanCommand: MountLikeCommand {
     return .success
   }
 
-  private func localRankCount(
-    _ settings: MountSettings,
-    _ environment: [String: String]
-  ) throws(Failure) -> Int {
+  private func localRankCount(_ settings: MountSettings) throws(Failure) -> Int {
+    guard let localRanks else { return settings.worldSize.localCount }
     let size = settings.worldSize.size
-    if let localRanks {
-      guard (1...size).contains(localRanks) else {
-        throw Failure(.usage, "--local-ranks \(localRanks): there are 1 to \(size) ranks")
-      }
-      return localRanks
+    guard (1...size).contains(localRanks) else {
+      throw Failure(.usage, "--local-ranks \(localRanks): there are 1 to \(size) ranks")
     }
-    if settings.worldSize.onlyRank != nil { return 1 }
-    let said = ["LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE"].lazy
-      .compactMap { environment[$0].flatMap { Int($0) } }.first
-    return min(size, max(1, said ?? size))
-  }
-}
-
-extension Plan.Input {
-  /// What settings and a listing say.
-  init(_ settings: MountSettings, _ listed: ListedRemote, _ totals: SampleTotals) {
-    self.init()
-    remote = listed.address.displayName
-    let order = settings.order
-    shuffle = order.options.shuffle ?? .none
-    seed = order.options.seed ?? 0
-    worldSize = settings.worldSize.size
-    lanes = order.lanes
-    shuffleWindow = order.options.shuffleWindow ?? 1
-    partition = order.options.partition
-    equalize = order.options.equalize
-    epoch = order.firstEpoch ?? 0
-    workers = settings.maxWorkers
-    splits = listed.dataset.splits.map { split in
-      let objects = split.shards.map { listed.dataset.shards[$0] }
-      return Split(
-        name: split.name.description,
-        shardBytes: objects.map(\.sizeBytes),
-        compressedShardCount: objects.count { !$0.key.bytes.suffix(4).elementsEqual(".tar".utf8) },
-        sampleCount: totals.count(ofSplit: split.name.description),
-        statedCounts: split.shards.map { listed.stated.counts[$0] }
-      )
-    }
+    return localRanks
   }
 }

@@ -59,6 +59,13 @@ enum Mount {
     defer { cache.shutDown() }
     if decoding != nil { SchemaWiring.warnOfMissing(settings, dataset, cache, log) }
     let run = try RunWiring.run(settings, opened, dataset, stated.counts, cache, log)
+    WindowRoom.check(
+      settings,
+      dataset,
+      stated.counts,
+      cacheBytes: cache.settings.budgetBytes,
+      log
+    )
     let reads = ReadMeters()
     let metrics = MountMetrics(
       remote: address.displayName,

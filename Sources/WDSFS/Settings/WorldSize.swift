@@ -16,6 +16,9 @@ package struct WorldSize: Hashable, Sendable {
   /// ranks of a node.
   package let onlyRank: Int?
 
+  /// Of the ranks those that read on this machine, as the launcher says; all where it says nothing.
+  package let localCount: Int
+
   /// How the user wrote the option of `onlyRank`.
   private let rankSpelling: String
 
@@ -60,6 +63,7 @@ package struct WorldSize: Hashable, Sendable {
       onlyRank = nil
       rankSpelling = ""
     }
+    localCount = onlyRank == nil ? Self.localCount(of: size, environment) : 1
   }
 
   /// The same rank of another number of ranks.
@@ -67,15 +71,22 @@ package struct WorldSize: Hashable, Sendable {
     if let onlyRank {
       try Self.check(onlyRank, from: rankSpelling, against: (size, source, nil))
     }
-    return WorldSize(size: size, source: source, onlyRank: onlyRank, rankSpelling: rankSpelling)
+    return WorldSize(size, source, like: self)
   }
 
-  private init(size: Int, source: String, onlyRank: Int?, rankSpelling: String) {
+  private init(_ size: Int, _ source: String, like other: WorldSize) {
     self.size = size
     self.source = source
-    self.onlyRank = onlyRank
-    self.rankSpelling = rankSpelling
+    onlyRank = other.onlyRank
+    rankSpelling = other.rankSpelling
+    localCount = other.localCount == other.size ? size : min(size, other.localCount)
     warning = nil
+  }
+
+  private static func localCount(of size: Int, _ environment: [String: String]) -> Int {
+    let said = ["LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE"].lazy
+      .compactMap { environment[$0].flatMap { Int($0) } }.first
+    return min(size, max(1, said ?? size))
   }
 
   private typealias Given = (size: Int, source: String, rankVariable: String?)
