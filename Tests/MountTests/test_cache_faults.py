@@ -113,7 +113,7 @@ def test_a_cache_too_small_for_the_windows_says_so_at_start(mount_cached, stripe
     # What it asks for is enough.
     made = mount_cached(*shuffled, size=size)
     assert len(os.listdir(made.point / "train/0")) == 24 * 8
-    assert not told(made)
+    assert told(made) == [line]
 
 
 def test_a_disk_that_others_fill_stops_the_keeping_and_no_reader(mount_cached, striped, disk):
